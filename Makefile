@@ -1,0 +1,102 @@
+# Every daily verb of Sluice; `make` prints them. One target needs no other first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) VIRTUAL_ENV= $(BIN)/uv
+STAMP := $(VENV)/.synced
+# Real trips when they are there; otherwise trips of the same schema are generated, and it says so.
+TRIPS ?= $(wildcard ../shared/data/taxis.csv)
+export TRIPS
+ARGS ?=
+
+##@ Use
+.PHONY: demo
+demo: $(STAMP)  ## release version 2 of a real model by canary, good and bad, and show what happened (ARGS='--keep')
+	@$(BIN)/python -m examples.taxi.demo $(ARGS)
+
+.PHONY: up
+up: $(STAMP) models  ## start router, supervisor and version 1 of the taxi model on this machine
+	@$(BIN)/sluice up
+	@$(BIN)/sluice deploy -f examples/taxi/release-v1.yaml --wait --timeout 2m
+
+.PHONY: down
+down: $(STAMP)  ## stop everything that `up` started, without losing a request
+	@$(BIN)/sluice down
+
+.PHONY: models
+models: $(STAMP)  ## train the taxi models and write their bundles (TRIPS=file.csv)
+	@$(BIN)/python -m sluice_model_api.training.build --out .artifacts/models --if-missing
+
+##@ Develop
+.PHONY: test
+test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k name')
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m 'not e2e' $(ARGS)
+
+.PHONY: e2e-laptop
+e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real load
+	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+
+.PHONY: check
+check: $(STAMP)  ## ruff, mypy --strict, import contracts, generated files up to date
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > /tmp/sluice-lint-imports.$$$$ || { cat /tmp/sluice-lint-imports.$$$$; rm -f /tmp/sluice-lint-imports.$$$$; exit 1; }; rm -f /tmp/sluice-lint-imports.$$$$
+	@$(UV) lock --check -q
+	@$(MAKE) --no-print-directory verify
+
+.PHONY: update
+update: $(STAMP)  ## regenerate schemas and reference pages
+	@$(BIN)/python -m tools.generate
+
+.PHONY: verify
+verify: $(STAMP)  ## fail when a generated file is not what `make update` would write
+	@$(BIN)/python -m tools.generate --check
+
+.PHONY: format
+format: $(STAMP)  ## put the code into the project's format
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+.PHONY: fuzz
+fuzz: $(STAMP)  ## a million random inputs to the parsers of specs, routing and counters (FUZZ=n)
+	@$(BIN)/python -m benchmarks.fuzz --inputs $(or $(FUZZ),1000000)
+
+##@ Measure
+.PHONY: bench
+bench: bench-detection bench-router  ## every benchmark, one after the other
+
+.PHONY: bench-detection
+bench-detection: $(STAMP)  ## requests to detect, false rollbacks and harm, beside the peers' rules (ARGS='--quick')
+	@$(UV) sync -q --group bench
+	@$(BIN)/python -m benchmarks.detection $(ARGS)
+
+.PHONY: bench-router
+bench-router: $(STAMP)  ## CPU per request over bare weighted Envoy; time from decision to effect
+	@$(BIN)/python -m benchmarks.router $(ARGS)
+
+##@ Keep house
+.PHONY: sync
+sync: $(STAMP)  ## make .venv with everything that uv.lock names
+
+$(STAMP): uv.lock pyproject.toml services/model_api/pyproject.toml services/router/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON) ..." >&2; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: '$(PYTHON) -m venv' failed: on Debian, 'apt-get install python3.11-venv'" >&2; exit 1; }; }
+	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "syncing $(VENV) with uv.lock ..." >&2
+	@$(UV) sync -q --frozen --inexact
+	@touch $@
+
+.PHONY: clean
+clean:  ## remove what was built; .venv and running releases stay (CLEAN_VENV=1 removes .venv)
+	@rm -rf .artifacts dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@if [ -n "$(CLEAN_VENV)" ]; then rm -rf $(VENV); fi
+
+.PHONY: help
+help:  ## this list
+	@awk 'BEGIN {FS = ":.*## "; print "sluice: release strategies for model APIs\n\nUsage: make TARGET"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-zA-Z0-9_-]+:.*## / {split($$1, t, ":"); printf "  %-16s %s\n", t[1], $$2}' $(MAKEFILE_LIST)

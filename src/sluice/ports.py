@@ -1,0 +1,118 @@
+"""What Sluice asks of the world. One contract suite per port runs against every adapter.
+
+All methods are async and idempotent: asking again for what is already so changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sluice.nouns import Ack, Capabilities, Fragment, Replicas, Snapshot, Workload
+
+
+class Clock(Protocol):
+    """Time as an argument: the wall, or a test's."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so long on this clock."""
+        ...
+
+
+class Platform(Protocol):
+    """Runs revisions: processes on a laptop, Deployments on Kubernetes."""
+
+    async def scale(self, workload: Workload, replicas: int) -> None:
+        """Ask for a revision at a size; returns at once. Size 0 drains and stops it.
+
+        Raises:
+            SpecError: the template asks for what this platform cannot run (said by path).
+        """
+        ...
+
+    async def observe(self, release: str) -> Sequence[Replicas]:
+        """Every revision of a release that has, or was asked for, replicas."""
+        ...
+
+    async def remove(self, release: str) -> None:
+        """Drain and stop everything of a release and forget it."""
+        ...
+
+
+class DataPlane(Protocol):
+    """Splits traffic: Envoy through its agents, or memory."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What routings may ask for."""
+        ...
+
+    async def apply(self, fragment: Fragment) -> None:
+        """Serve this routing on every router; returns when all have acknowledged it.
+
+        The same generation again with other endpoints updates the endpoints.
+
+        Raises:
+            RoutingRefused: a router refused it; all go on with what they had.
+            TransientError: a router could not be reached or did not acknowledge in time.
+        """
+        ...
+
+    async def remove(self, release: str) -> None:
+        """Stop serving a release; unknown names are fine."""
+        ...
+
+    async def renew(self, releases: Sequence[str]) -> None:
+        """Renew the leases of these releases on every router.
+
+        Raises:
+            TransientError: no router could be reached.
+        """
+        ...
+
+    async def acks(self) -> Sequence[Ack]:
+        """What every router serves, one entry per router and release."""
+        ...
+
+
+class MetricSource(Protocol):
+    """Reads cumulative counters."""
+
+    async def read(self) -> Mapping[str, tuple[Snapshot, ...]]:
+        """One snapshot per router, by release; one call serves all releases.
+
+        Raises:
+            TransientError: nothing could be read. A router whose answer makes no sense raises too:
+                a measurement that cannot be trusted is none.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """Keeps what must survive: one checkpoint per release, and a log of what happened.
+
+    Raises (every method):
+        StateError: the store cannot be read or written.
+    """
+
+    async def load(self) -> Mapping[str, Mapping[str, Any]]:
+        """The last checkpoint of every release, by name."""
+        ...
+
+    async def checkpoint(self, release: str, record: Mapping[str, Any]) -> None:
+        """Replace a release's checkpoint, atomically and durably."""
+        ...
+
+    async def append(self, release: str, entry: Mapping[str, Any]) -> None:
+        """Add a line to the release's log."""
+        ...
+
+    async def entries(self, release: str) -> Sequence[Mapping[str, Any]]:
+        """The release's log, oldest first."""
+        ...
+
+    async def forget(self, release: str) -> None:
+        """Drop the checkpoint; the log stays."""
+        ...
