@@ -22,9 +22,7 @@ _HANG_S = 3600.0
 class Faults(BaseSettings):
     """What goes wrong on purpose; everything off by default."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MODEL_API_FAULT_", frozen=True, use_attribute_docstrings=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="MODEL_API_FAULT_", frozen=True, extra="forbid")
 
     error_rate: Share = 0.0
     """Share of requests answered 500."""

@@ -1,7 +1,6 @@
 """One server process: load beside serving, ready when warm, drain without losing a request."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -14,6 +13,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from sluice_model_api import memory
 from sluice_model_api.bundle.archive import Bundle, find_bundles, read_bundle
 from sluice_model_api.errors import BundleError
 from sluice_model_api.faults import FaultInjector, Faults
@@ -145,9 +145,7 @@ class Server(uvicorn.Server):
             self.exit_code = 1
             self.should_exit = True
             return
-        # What is there now stays: later collections need not look at it.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         for entry in self._parts.repository.entries():
             log.info(
                 "model.ready",
@@ -166,6 +164,7 @@ def serve(settings: Settings, faults: Faults) -> int:
         SettingsError: the port is taken.
         StoreError: the prediction log cannot be opened.
     """
+    memory.one_arena()
     parts = Parts(settings, faults)
     listener = _bind(settings.host, settings.port)
     config = uvicorn.Config(

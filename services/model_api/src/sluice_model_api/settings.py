@@ -3,13 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sluice_model_api.errors import ModelApiError
 from sluice_model_api.faults import Faults
-
-Comma = NoDecode
-"""The variable is split at commas by the field's own type, not read as JSON."""
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -21,9 +18,7 @@ class SettingsError(ModelApiError):
 class Settings(BaseSettings):
     """Everything that can be set, each with its unit and why this default."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MODEL_API_", frozen=True, use_attribute_docstrings=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="MODEL_API_", frozen=True, extra="forbid")
 
     bundle: str = ""
     """Comma-separated paths of bundles, or of registries (`name/version/` folders)."""

@@ -27,7 +27,7 @@ EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 ID_FIELDS: Final = ("prediction_id", "entity_id")
 """Keys of a `/predict` record that are not fields of the model."""
 _LONGEST_ID = 256
-METRICS_TYPE: Final = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
+METRICS_TYPE: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
 class Protocol:

@@ -1,7 +1,6 @@
 """Where predictions and their outcomes are kept: JSON lines, SQLite or PostgreSQL, by URL."""
 
 import os
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,6 +109,9 @@ class SqliteStore:
     """One file, several readers."""
 
     def __init__(self, path: Path) -> None:
+        import sqlite3  # 2 MB that only this store needs
+
+        self._sqlite3 = sqlite3
         self._path = path
         self._lock = threading.Lock()
         try:
@@ -136,7 +138,7 @@ class SqliteStore:
         try:
             with self._lock, self._db:
                 self._db.executemany(statement, rows)
-        except sqlite3.Error as error:
+        except self._sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
 
