@@ -162,6 +162,19 @@ async def test_the_openapi_page_describes_every_model(tmp_path: Path) -> None:
     assert {"/predict", "/v2/health/ready", "/metrics"} <= set(document["paths"])
 
 
+async def test_every_documented_error_is_one_that_is_answered(tmp_path: Path) -> None:
+    made = parts(linear_bundle(tmp_path / "b"), admin_token="t", feedback_token="t")  # noqa: S106  # a test
+    async with client(made) as http:
+        document = (await http.get("/openapi.json")).json()
+    codes = {
+        code
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for code in operation["responses"]
+    }
+    assert codes == {"200", "400", "401", "413", "415", "503"}
+
+
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
 async def test_both_spellings_of_the_server_route_answer(tmp_path: Path, path: str) -> None:
     async with client(parts(linear_bundle(tmp_path / "b"))) as http:
