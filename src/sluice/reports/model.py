@@ -15,7 +15,7 @@ class Decision:
 
     at_ms: int
     kind: str
-    """``PassStarted``, ``WeightChanged``, ``RungEntered``, ``Held``, ``Promoted``, ``Aborted``..."""
+    """``PassStarted``, ``RungEntered``, ``Held``, ``Promoted``, ``Aborted``..."""
     reason: str
     """A constant in CamelCase: ``CheckFailed``, ``ProgressDeadlineExceeded``..."""
     message: str
