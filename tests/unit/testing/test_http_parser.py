@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +56,7 @@ def test_the_end_of_a_body_is_found_however_its_bytes_arrive(
     whole = raw + b"NEXT"
     borders = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
     data, ended = bytearray(), False
-    for begin, end in zip(borders, borders[1:], strict=False):
+    for begin, end in itertools.pairwise(borders):
         assert not ended
         data += whole[begin:end]
         ended = body.feed(data)

@@ -205,11 +205,16 @@ async def test_arrivals_are_the_same_for_the_same_seed_and_as_many_as_asked() ->
 
 
 async def test_stopping_early_ends_with_what_was_sent() -> None:
+    tenth = asyncio.Event()
+
+    def watch(answer: Answer) -> None:
+        if answer.index == 9:
+            tenth.set()
+
     async with serving(answering(OK)) as url:
-        async with Traffic(url, rate=200, duration_s=60, method="GET") as traffic:
-            while traffic.report.done < 10:
-                await asyncio.sleep(0.01)
-        assert traffic.report.sent == traffic.report.done < 200
+        async with Traffic(url, rate=200, method="GET", on_answer=watch) as traffic:
+            await tenth.wait()
+        assert 10 <= traffic.report.sent == traffic.report.done < 200
 
 
 async def test_bodies_and_headers_are_the_callers() -> None:
