@@ -44,7 +44,7 @@ from sluice.engine.plan import (
 )
 from sluice.engine.state import Mode, State
 from sluice.nouns import BP_TOTAL, Match, Purpose, RevisionId, VerdictKind
-from sluice.runtime.codec import state_from_json, state_to_json
+from sluice.runtime.checkpoint import state_from_json, state_to_json
 
 REVISIONS = [RevisionId(f"v{n}") for n in range(1, 5)]
 CHECKS = ("slo", "regression")
