@@ -1,0 +1,39 @@
+"""Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
+
+from sluice.spec.compile import (
+    DEFAULT_OBJECTIVES,
+    DEFAULT_POLICY,
+    AnalysisSettings,
+    analysis_settings,
+    objectives_of,
+    revision_of,
+    to_plan,
+    workload_of,
+)
+from sluice.spec.loader import Documents, Place, Text, from_objects, load, to_object
+from sluice.spec.policy import ReleasePolicy
+from sluice.spec.release import Release
+from sluice.spec.scalars import format_duration, parse_duration
+from sluice.spec.slo import SLO
+
+__all__ = [
+    "DEFAULT_OBJECTIVES",
+    "DEFAULT_POLICY",
+    "SLO",
+    "AnalysisSettings",
+    "Documents",
+    "Place",
+    "Release",
+    "ReleasePolicy",
+    "Text",
+    "analysis_settings",
+    "format_duration",
+    "from_objects",
+    "load",
+    "objectives_of",
+    "parse_duration",
+    "revision_of",
+    "to_object",
+    "to_plan",
+    "workload_of",
+]
