@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         # the reader (`| head`) has seen enough; a second complaint at exit is prevented
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
-    except Exception as error:  # noqa: BLE001  # a bug of ours still ends in one clear line
+    except Exception as error:  # a bug of ours still ends in one clear line
         if os.environ.get(DEBUG):
             raise
         warn(f"{PROG}: a bug of sluice: {type(error).__name__}: {error}")

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +11,21 @@ from sluice.cli.client import Client
 from sluice.cli.exits import WrongUsage
 from sluice.cli.output import Output
 from sluice.errors import SluiceError, UnknownRelease
+from sluice.spec import parse_duration
 
 DEFAULT_FOLDER = Path(".sluice")
 
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
-
 
 def seconds(text: str) -> float:
-    """Read a duration: ``90s``, ``30m``, ``1h30m``, ``500ms``."""
-    if not _DURATION.fullmatch(text.strip()):
-        raise typer.BadParameter(f"'{text}' is no duration: write 90s, 30m or 1h30m")
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
+    """Read a duration such as ``90s``, ``30m`` or ``1h30m``.
+
+    Raises:
+        WrongUsage: it is none.
+    """
+    try:
+        return parse_duration(text) / 1_000
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
 
 
 def _complete_release(ctx: typer.Context, incomplete: str) -> list[str]:

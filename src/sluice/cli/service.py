@@ -14,9 +14,9 @@ import typer
 from rich.text import Text
 
 from sluice.cli.client import Client
+from sluice.cli.exits import TimeOut
 from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, seconds
 from sluice.cli.output import Output, emit
-from sluice.cli.exits import TimeOut
 from sluice.errors import RefusedError, SluiceError, StateError, TransientError, UnknownRelease
 
 LOG = Path("logs") / "supervisor.log"
