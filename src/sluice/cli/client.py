@@ -1,13 +1,13 @@
 """The supervisor's HTTP API over its unix socket, with its problems turned into our errors."""
 
+import http.client
+import socket
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
-
-import httpx
+from urllib.parse import quote, urlencode
 
 from sluice.errors import (
     Fault,
@@ -43,10 +43,7 @@ class Client:
         self.folder = folder
         self.socket = folder / SOCKET
         self._timeout_s = timeout_s
-        transport = httpx.HTTPTransport(uds=str(self.socket))
-        self._http = httpx.Client(
-            transport=transport, base_url="http://sluice", timeout=timeout_s, trust_env=False
-        )
+        self._http = _UnixConnection(str(self.socket), timeout_s)
 
     def __enter__(self) -> "Client":
         return self
@@ -92,53 +89,73 @@ class Client:
     def apply(self, files: Sequence[tuple[str, str]], *, by: str) -> Mapping[str, Any]:
         """Apply (name, text) of files: all of them or, when one has a fault, none."""
         body = {"files": [{"name": name, "text": text} for name, text in files], "by": by}
-        return self._parse(dict[str, Any], self._ask("POST", "/v1/apply", json=body))
+        return self._parse(dict[str, Any], self._ask("POST", "/v1/apply", body=body))
 
     def verb(self, name: str, verb: str, body: Mapping[str, Any]) -> tuple[str, ReleaseStatus]:
         """Do something to a release; returns what happened in one line, and the new status."""
-        answer = self._parse(dict[str, Any], self._ask("POST", _path(name, verb), json=dict(body)))
+        answer = self._parse(dict[str, Any], self._ask("POST", _path(name, verb), body=body))
         status = document.parse(ReleaseStatus, document.dump_json(answer["status"]))
         return str(answer["message"]), status
 
     def down(self, *, drain: bool = True) -> None:
         """Ask the supervisor to stop everything and then itself."""
-        self._ask("POST", "/v1/down", json={"drain": drain})
+        self._ask("POST", "/v1/down", body={"drain": drain})
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+    ) -> bytes:
         if not self.socket.exists():
             raise UnknownRelease(
                 f"nothing is running in {self.folder}: start it with `sluice up`, "
                 "or name another folder with --dir"
             )
+        target = f"{path}?{urlencode(params)}" if params else path
+        data = None if body is None else document.dump_json(body)
         try:
-            answer = self._http.request(method, path, **options)
-        except httpx.ConnectError as error:
-            raise self._unreachable(error) from error
-        except httpx.TimeoutException as error:
+            status, content = self._send(method, target, data)
+        except TimeoutError as error:
             raise TransientError(
                 f"the supervisor of {self.folder} did not answer within {self._timeout_s:g} s: "
                 f"see {self.folder / 'logs' / 'supervisor.log'}"
             ) from error
-        except httpx.HTTPError as error:
-            raise TransientError(
-                f"the supervisor of {self.folder} broke off its answer ({error}): try again"
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise UnknownRelease(
+                f"nothing answers in {self.folder} any more: start it again with `sluice up`"
             ) from error
-        if answer.status_code >= 400:
-            raise _problem(answer)
-        return answer
+        except PermissionError as error:
+            raise StateError(f"{self.socket} belongs to another user") from error
+        except (OSError, http.client.HTTPException) as error:
+            if not stat.S_ISSOCK(self.socket.lstat().st_mode):
+                raise StateError(
+                    f"{self.socket} is not a socket: is {self.folder} a state folder?"
+                ) from error
+            raise TransientError(
+                f"the supervisor of {self.folder} broke off ({type(error).__name__}: {error}): "
+                "try again"
+            ) from error
+        if status >= 400:
+            raise _problem(status, content)
+        return content
 
-    def _unreachable(self, error: httpx.ConnectError) -> SluiceError:
-        if isinstance(error.__cause__, PermissionError) or "Permission" in str(error):
-            return StateError(f"{self.socket} belongs to another user: {error}")
-        if not stat.S_ISSOCK(self.socket.stat().st_mode):
-            return StateError(f"{self.socket} is not a socket: is {self.folder} a state folder?")
-        return UnknownRelease(
-            f"nothing answers in {self.folder} any more ({error}): start it again with `sluice up`"
-        )
-
-    def _parse(self, kind: type[T], answer: httpx.Response) -> T:
+    def _send(self, method: str, target: str, data: bytes | None) -> tuple[int, bytes]:
+        headers = {"Host": "sluice", "Content-Type": "application/json"}
         try:
-            return document.parse(kind, answer.content)
+            self._http.request(method, target, body=data, headers=headers)
+            answer = self._http.getresponse()
+            return answer.status, answer.read()
+        except BaseException:
+            # a half-read connection must not give its rest to the next question
+            self._http.close()
+            raise
+
+    def _parse(self, kind: type[T], content: bytes) -> T:
+        try:
+            return document.parse(kind, content)
         except ValueError as error:
             first = str(error).splitlines()[0]
             raise TransientError(
@@ -147,27 +164,38 @@ class Client:
             ) from error
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket; the standard library's, because it starts in no time."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("sluice", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 def _path(name: str, *rest: str) -> str:
     return "/".join(("/v1/releases", quote(name, safe=""), *rest))
 
 
-def _problem(answer: httpx.Response) -> SluiceError:
+def _problem(status: int, content: bytes) -> SluiceError:
     try:
-        body = answer.json()
+        body = document.parse(dict[str, Any], content)
     except ValueError:
-        body = None
-    if not isinstance(body, dict):
         body = {}
-    detail = str(body.get("detail") or body.get("title") or answer.text.strip() or "no reason")
-    match answer.status_code:
+    text = content.decode(errors="replace").strip()
+    detail = str(body.get("detail") or body.get("title") or text or "no reason given")
+    match status:
         case 404:
             return UnknownRelease(detail)
         case 409:
             return RefusedError(detail)
         case 422:
-            faults = [
-                _fault(entry) for entry in body.get("faults") or () if isinstance(entry, dict)
-            ]
+            entries = body.get("faults") or ()
+            faults = [_fault(entry) for entry in entries if isinstance(entry, dict)]
             return SpecError(faults or [Fault(path="request", reason=detail)])
         case code:
             return TransientError(f"the supervisor could not do it ({code}): {detail}")

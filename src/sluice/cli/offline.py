@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 from rich.console import Group
 from rich.text import Text
 
-from sluice import spec
 from sluice.cli.exits import WrongUsage
 from sluice.cli.options import OutputOption, seconds
 from sluice.cli.output import Output, emit
@@ -18,6 +17,9 @@ from sluice.reports import words
 from sluice.reports.model import SimulationResult
 from sluice.reports.plan import plan_report, plan_view
 from sluice.reports.simulation import simulation_view
+
+if TYPE_CHECKING:
+    from sluice import spec
 
 Files = Annotated[
     list[str],
@@ -35,7 +37,7 @@ class _Simulate(Protocol):
     def __call__(
         self,
         plan: Plan,
-        settings: spec.AnalysisSettings,
+        settings: "spec.AnalysisSettings",
         objectives: Sequence[Objective],
         *,
         stable_bad: Mapping[str, float],
@@ -65,6 +67,8 @@ def plan(
 
     Nothing has to run. As a document: a list, one entry a release.
     """
+    from sluice import spec  # slow to import, and only these commands read files themselves
+
     documents = spec.load(files)
     reports = tuple(
         plan_report(spec.to_plan(release, documents.policy_of(release)), rps=rps)
@@ -82,6 +86,8 @@ def plan(
 
 def lint(files: Files, output: OutputOption = Output.TABLE) -> None:
     """Check files without applying them: every fault with file, line, path and what to do."""
+    from sluice import spec
+
     documents = spec.load(files)
     for release in documents.releases:
         spec.to_plan(release, documents.policy_of(release))
@@ -110,6 +116,8 @@ def simulate(
 
     The engine and the checks are those of a real release; only the requests are drawn.
     """
+    from sluice import spec
+
     documents = spec.load(files)
     releases = _releases(documents)
     if len(releases) > 1:
@@ -140,7 +148,7 @@ def simulate(
     emit(output, result, lambda place: simulation_view(result, title, place))
 
 
-def _releases(documents: spec.Documents) -> tuple[spec.Release, ...]:
+def _releases(documents: "spec.Documents") -> "tuple[spec.Release, ...]":
     if not documents.releases:
         raise WrongUsage("the files hold no release: give the file with `kind: Release` as well")
     return documents.releases

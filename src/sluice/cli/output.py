@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 
 from rich.console import Console, RenderableType
@@ -41,6 +42,11 @@ def console() -> Console:
 def canvas(screen: Console) -> Canvas:
     """What the renderers must know of a console."""
     return Canvas(now_ms=now_ms(), width=screen.width, glyphs=glyphs_for(screen.encoding))
+
+
+def live_canvas(screen: Console) -> Canvas:
+    """The same for a view that must fit on the screen, with a line left for the cursor."""
+    return replace(canvas(screen), height=screen.height - 1)
 
 
 def emit(output: Output, value: object, draw: Callable[[Canvas], RenderableType]) -> None:

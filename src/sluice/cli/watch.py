@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sluice.cli.exits import TimeOut
-from sluice.cli.output import canvas, console
+from sluice.cli.output import console, live_canvas
 from sluice.errors import TransientError, UnknownRelease
 from sluice.reports.canvas import Canvas
 from sluice.reports.model import Decision, ReleaseStatus
@@ -44,8 +44,6 @@ def follow(
     *,
     over: Callable[[Statuses], bool] = lambda _: False,
     timeout_s: float | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> Statuses:
     """Ask four times a second until ``over``.
 
@@ -54,8 +52,6 @@ def follow(
         show: Told of every reading.
         over: Whether this reading ends it.
         timeout_s: How long to wait at most; None: for ever.
-        sleep: Waits so many seconds.
-        monotonic: A clock in seconds.
 
     Returns:
         The reading that ended it.
@@ -65,23 +61,23 @@ def follow(
         UnknownRelease, TransientError: from the first reading, or when the supervisor has not
             answered for ``PATIENCE_S``.
     """
-    began = answered = monotonic()
+    began = answered = time.monotonic()
     first = True
     while True:
         try:
             statuses = fetch()
         except (TransientError, UnknownRelease) as error:
-            if first or monotonic() - answered > PATIENCE_S:
+            if first or time.monotonic() - answered > PATIENCE_S:
                 raise
             show.gap(str(error))
         else:
-            first, answered = False, monotonic()
+            first, answered = False, time.monotonic()
             show.update(statuses)
             if over(statuses):
                 return statuses
-        if timeout_s is not None and monotonic() - began >= timeout_s:
+        if timeout_s is not None and time.monotonic() - began >= timeout_s:
             raise TimeOut("time is over")
-        sleep(POLL_S)
+        time.sleep(POLL_S)
 
 
 class LiveShow(AbstractContextManager["LiveShow"]):
@@ -101,11 +97,11 @@ class LiveShow(AbstractContextManager["LiveShow"]):
 
     def update(self, statuses: Statuses) -> None:
         self._statuses = statuses
-        self._live.update(view(statuses, canvas(self._console)), refresh=True)
+        self._live.update(view(statuses, live_canvas(self._console)), refresh=True)
 
     def gap(self, reason: str) -> None:
         text = Text(f"no answer: {reason}", style="bold yellow")
-        drawn = view(self._statuses, canvas(self._console))
+        drawn = view(self._statuses, live_canvas(self._console))
         self._live.update(Group(drawn, Text(), text), refresh=True)
 
 

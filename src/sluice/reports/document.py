@@ -6,7 +6,6 @@ word for them and ``null`` would read back as unknown.
 
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
@@ -25,6 +24,8 @@ def dump(value: object) -> Any:  # JSON has no narrower type
 
 def dump_yaml(value: object) -> str:
     """The same document as YAML, keys in the order of the values."""
+    import yaml  # only who asks for YAML waits for it
+
     return yaml.safe_dump(dump(value), sort_keys=False, allow_unicode=True, width=100)
 
 

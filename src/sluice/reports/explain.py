@@ -4,17 +4,23 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sluice.nouns import CheckResult, Evidence, Verdict
 from sluice.reports import words
-from sluice.reports.canvas import KIND_STYLE, OUTCOME_STYLE, VERDICT_STYLE, Canvas, paragraph
+from sluice.reports.canvas import (
+    KIND_STYLE,
+    OUTCOME_STYLE,
+    VERDICT_STYLE,
+    Canvas,
+    columns,
+    paragraph,
+)
 from sluice.reports.glyphs import log_bar
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.reports.passes import Pass, passes
 
-_INDENT = "   "
+INDENT = 3
 
 
 def explain_view(
@@ -38,12 +44,13 @@ def explain_view(
 
 def _pass_lines(
     name: str, entry: Pass, canvas: Canvas, status: ReleaseStatus | None
-) -> Iterator[RenderableType]:
-    title = Text(f"{name} {canvas.glyphs.dot} pass {entry.number} ", style="bold")
-    title.append(f"{canvas.glyphs.dot} {words.revision_name(entry.revision, status)} ")
+) -> Iterator[Text]:
+    dot = canvas.glyphs.dot
+    title = Text(f"{name} {dot} pass {entry.number} ", style="bold")
+    title.append(f"{dot} {words.revision_name(entry.revision, status)} ")
     title.append(entry.outcome, style=OUTCOME_STYLE[entry.outcome])
     yield title
-    yield Text(_summary(entry, canvas), style="dim")
+    yield from paragraph("", _summary(entry, canvas), canvas.width, indent=0, style="dim")
     spent = 0
     for number, decision in enumerate(entry.decisions, start=1):
         yield Text()
@@ -55,7 +62,8 @@ def _pass_lines(
         yield Text()
         yield Text("Rules", style="bold")
         for check, objective, rule in rules:
-            yield from paragraph("", f"{check} on {objective}: {rule}", canvas.width)
+            text = f"{check} on {objective}: {rule}"
+            yield from paragraph("", text, canvas.width, indent=INDENT)
 
 
 def _summary(entry: Pass, canvas: Canvas) -> str:
@@ -72,11 +80,12 @@ def _summary(entry: Pass, canvas: Canvas) -> str:
 
 def _decision(
     number: int, decision: Decision, started_ms: int, spent: int, canvas: Canvas
-) -> Iterator[RenderableType]:
+) -> Iterator[Text]:
     glyphs = canvas.glyphs
     head = Text(f"{number:>2} ", style="dim")
     head.append(decision.kind, style=KIND_STYLE.get(decision.kind, "bold"))
-    head.append(f" {glyphs.dot} {decision.reason}", style="bold")
+    if decision.reason != decision.kind:
+        head.append(f" {glyphs.dot} {decision.reason}", style="default bold")
     if decision.from_bp is not None and decision.to_bp is not None:
         change = f"{words.weight(decision.from_bp)} {glyphs.arrow} {words.weight(decision.to_bp)}"
         head.append(f" {glyphs.dot} {change}", style="cyan")
@@ -84,56 +93,45 @@ def _decision(
         head.append(f" {glyphs.dot} {decision.rung_name}", style="dim")
     head.append(f" {glyphs.dot} +{words.duration(decision.at_ms - started_ms)}", style="dim")
     yield head
-    room = canvas.width - len(_INDENT)
     facts = []
     if decision.by:
         facts.append(f"asked by {decision.by}")
     if decision.effect_ms is not None:
         facts.append(f"in effect on every router after {words.duration(decision.effect_ms)}")
     if decision.verdict is not None:
-        cost = decision.verdict.requests - spent
-        facts.append(
-            f"cost {words.count(max(0, cost))} candidate requests since the decision before"
-        )
+        cost = words.count(max(0, decision.verdict.requests - spent))
+        facts.append(f"cost {cost} candidate requests since the decision before")
     for text in filter(None, (decision.message, "; ".join(facts))):
-        for line in paragraph("", text, room + 10):
-            yield Text(_INDENT) + line[10:]
+        yield from paragraph("", text, canvas.width, indent=INDENT)
     if decision.verdict is not None:
         yield from _verdict(decision.verdict, canvas)
 
 
-def _verdict(verdict: Verdict, canvas: Canvas) -> Iterator[RenderableType]:
-    said = Text(_INDENT)
-    said.append(verdict.kind, style=VERDICT_STYLE[verdict.kind] or "bold")
-    said.append(f": {verdict.reason}")
-    yield said
-    glyphs = canvas.glyphs
-    if verdict.log_threshold > 0:
-        line = Text(f"{_INDENT}against it, all together: e ")
-        line.append(words.e_value(verdict.log_e), style="bold")
-        line.append(f" of {words.e_value(verdict.log_threshold)} ")
-        line.append(log_bar(verdict.log_e, verdict.log_threshold, 16, glyphs), style="dim")
-        yield line
+def _verdict(verdict: Verdict, canvas: Canvas) -> Iterator[Text]:
+    said = Text(verdict.kind, style=VERDICT_STYLE[verdict.kind] or "bold")
+    said.append(f": {verdict.reason}", style="default not bold")
+    yield from paragraph("", said, canvas.width, indent=INDENT)
     for evidence in verdict.evidence:
-        yield Text(_INDENT + _rates(evidence, canvas))
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False
-    )
-    table.add_column(f"{_INDENT}CHECK", no_wrap=True)
-    table.add_column("ON", no_wrap=True, overflow="ellipsis")
-    for name in ("E-VALUE", "OF", "P", "N", "LEAST N"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("SAYS", no_wrap=True)
-    for check in verdict.checks:
-        table.add_row(*_check(check))
-    if table.row_count:
-        yield table
+        yield from paragraph("", _rates(evidence, canvas), canvas.width, indent=INDENT)
+    rows = [_check(check) for check in verdict.checks]
+    if rows:
+        headers = ("CHECK", "ON", "E-VALUE", "OF", "P", "N", "LEAST N", "SAYS")
+        yield from columns(
+            headers, rows, canvas=canvas, right=(2, 3, 4, 5, 6), shrink=1, indent=INDENT
+        )
+    if verdict.log_threshold > 0:
+        text = (
+            f"against it, all together: e {words.e_value(verdict.log_e)} "
+            f"of {words.e_value(verdict.log_threshold)} "
+        )
+        drawn = log_bar(verdict.log_e, verdict.log_threshold, 16, canvas.glyphs)
+        yield from paragraph("", text + drawn, canvas.width, indent=INDENT)
 
 
 def _check(check: CheckResult) -> tuple[str | Text, ...]:
     limit = check.information_limit
     return (
-        f"{_INDENT}{check.check}",
+        check.check,
         check.objective,
         words.e_value(check.log_e),
         words.e_value(check.log_threshold),
@@ -182,25 +180,21 @@ def history_view(
             f"{words.count(entry.requests)} requests, {words.count(entry.harmed)} harmed",
             style="dim",
         )
-        parts += [title, _decision_table(entry)]
+        parts += [title, *_decision_rows(entry, canvas)]
     return Group(*parts)
 
 
-def _decision_table(entry: Pass) -> Table:
-    table = Table(
-        box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False
-    )
-    table.add_column(justify="right", style="dim", no_wrap=True, min_width=11)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
+def _decision_rows(entry: Pass, canvas: Canvas) -> list[Text]:
+    rows = []
     for decision in entry.decisions:
         weight = words.weight(decision.to_bp) if decision.to_bp is not None else ""
         by = f" (by {decision.by})" if decision.by else ""
-        table.add_row(
-            f"+{words.duration(decision.at_ms - entry.started_ms)}",
-            Text(decision.kind, style=KIND_STYLE.get(decision.kind, "")),
-            weight,
-            f"{decision.message or decision.reason}{by}",
+        rows.append(
+            (
+                Text(f"+{words.duration(decision.at_ms - entry.started_ms)}", style="dim"),
+                Text(decision.kind, style=KIND_STYLE.get(decision.kind, "")),
+                weight,
+                f"{decision.message or decision.reason}{by}",
+            )
         )
-    return table
+    return columns(("",) * 4, rows, canvas=canvas, right=(0, 2), shrink=3, indent=INDENT)

@@ -4,18 +4,16 @@ import math
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sluice.nouns import BP_TOTAL, CheckResult, Evidence, Phase, VerdictKind
 from sluice.reports import words
 from sluice.reports.canvas import (
     KIND_STYLE,
-    LABEL_WIDTH,
     PHASE_STYLE,
     VERDICT_STYLE,
     Canvas,
-    labelled,
+    columns,
     paragraph,
 )
 from sluice.reports.glyphs import log_bar
@@ -27,20 +25,25 @@ LAST_DECISIONS = 5
 
 
 def release_view(status: ReleaseStatus, canvas: Canvas) -> RenderableType:
-    """Everything ``sluice status NAME`` shows; made for 80 columns, readable without colour."""
-    blocks: list[list[RenderableType]] = [
-        list(_header(status, canvas)),
-        list(_weights(status, canvas)),
-        [_revisions(status, canvas)] if status.revisions else [],
-        list(_evidence(status, canvas)),
-        list(_outlook(status, canvas)),
-        list(_decisions(status, canvas)),
+    """Everything ``sluice status NAME`` shows; made for 80 columns, readable without colour.
+
+    On a low canvas the empty lines go first, then the older decisions.
+    """
+    blocks = [
+        [*_header(status, canvas)],
+        [*_weights(status, canvas)],
+        _revisions(status, canvas),
+        [*_verdict(status, canvas)],
+        [*_outlook(status, canvas)],
+        [*_decisions(status, canvas)],
     ]
-    parts: list[RenderableType] = []
-    for block in blocks:
-        if block:
-            parts += [*block, Text()]
-    return Group(*parts[:-1])
+    filled = [block for block in blocks if block]
+    lines = [line for block in filled for line in (*block, Text())][:-1]
+    if canvas.height is not None and len(lines) > canvas.height:
+        lines = [line for block in filled for line in block]
+        spare = max(1, len(blocks[-1]) - max(0, len(lines) - canvas.height))
+        lines = lines[: len(lines) - len(blocks[-1]) + spare] if blocks[-1] else lines
+    return Group(*lines)
 
 
 def _header(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
@@ -57,16 +60,12 @@ def _header(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         title.append(" " * gap + right, style="dim")
     yield title
     if status.message:
-        yield from _plain(status.message, canvas)
+        held = "yellow" if status.phase is Phase.PAUSED else ""
+        yield from paragraph("", status.message, canvas.width, indent=0, style=held)
     stale = canvas.now_ms - status.updated_ms
     if stale > STALE_MS:
         text = f"{canvas.glyphs.warn} last looked {words.ago(status.updated_ms, canvas.now_ms)}"
         yield Text(f"{text}: what follows may be old", style="yellow")
-
-
-def _plain(text: str, canvas: Canvas) -> Iterator[Text]:
-    for line in paragraph("", text, canvas.width + LABEL_WIDTH):
-        yield line[LABEL_WIDTH:]
 
 
 def _weights(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
@@ -102,76 +101,74 @@ def _ink(entry: RevisionStatus, canvas: Canvas, others: Iterator[str]) -> tuple[
             return next(others), "magenta"
 
 
-def _revisions(status: ReleaseStatus, canvas: Canvas) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
-    table.add_column("REVISION", no_wrap=True, overflow="ellipsis")
-    table.add_column("ROLE", no_wrap=True)
-    for name in ("WEIGHT", "READY", "REQUESTS", "RPS", "ERRORS"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _revisions(status: ReleaseStatus, canvas: Canvas) -> list[Text]:
+    rows = []
     for entry in status.revisions:
         title = Text(words.label_of(entry), style="bold")
         if entry.label:
             title.append(f" {entry.revision}", style="dim not bold")
         short = entry.ready < entry.desired
-        table.add_row(
-            title,
-            entry.role,
-            words.weight(entry.weight_bp),
-            Text(f"{entry.ready}/{entry.desired}", style="yellow" if short else ""),
-            words.count(entry.requests),
-            words.rate(entry.rps),
-            Text(words.count(entry.errors), style="red" if entry.errors else ""),
+        rows.append(
+            (
+                title,
+                entry.role,
+                words.weight(entry.weight_bp),
+                Text(f"{entry.ready}/{entry.desired}", style="bold yellow" if short else ""),
+                words.count(entry.requests),
+                words.rate(entry.rps),
+                Text(words.count(entry.errors), style="red" if entry.errors else ""),
+            )
         )
-        if entry.message and short:
-            table.add_row(Text(f"  {entry.message}", style="yellow", overflow="fold"))
-    return table
+    headers = ("REVISION", "ROLE", "WEIGHT", "READY", "REQUESTS", "RPS", "ERRORS")
+    lines = columns(headers, rows, canvas=canvas, right=(2, 3, 4, 5, 6)) if rows else []
+    for entry in status.revisions:
+        if entry.message and entry.ready < entry.desired:
+            text = f"{words.label_of(entry)}: {entry.message}"
+            lines += paragraph("", text, canvas.width, indent=0, style="yellow")
+    return lines
 
 
-def _evidence(status: ReleaseStatus, canvas: Canvas) -> Iterator[RenderableType]:
+def _verdict(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     verdict = status.verdict
     if verdict is None:
         return
-    said = Text(verdict.kind, style=VERDICT_STYLE[verdict.kind])
+    said = Text(verdict.kind, style=VERDICT_STYLE[verdict.kind] or "bold")
     said.append(f": {verdict.reason}", style="default not bold")
     yield from paragraph("Verdict", said, canvas.width)
     if verdict.evidence:
-        yield _rates(verdict.evidence, canvas)
-    bars = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    bars.add_column("EVIDENCE", no_wrap=True, overflow="ellipsis")
-    bars.add_column("E-VALUE", justify="right", no_wrap=True)
-    bars.add_column("DECIDES AT", justify="right", no_wrap=True)
-    bars.add_column("", no_wrap=True)
-    width = max(10, min(30, canvas.width - 56))
+        yield from _rates(verdict.evidence, canvas)
     rows = [("against it", verdict.log_e, verdict.log_threshold, VerdictKind.FAILED)]
     rows += [
         (f"for it, {check.objective}", check.log_e, check.log_threshold, VerdictKind.PASSED)
         for check in _passing(verdict.checks)
     ]
-    for name, log_e, log_threshold, kind in rows:
-        if log_threshold <= 0:
-            continue
-        fired = log_e >= log_threshold
-        style = VERDICT_STYLE[kind] if fired else ""
-        end = canvas.glyphs.mark if fired else " "
-        bars.add_row(
-            name,
-            Text(words.e_value(log_e), style="bold"),
-            words.e_value(log_threshold),
-            Text(log_bar(log_e, log_threshold, width, canvas.glyphs) + end, style=style),
-        )
-    if bars.row_count:
-        yield bars
+    bars = [_bar(*row, canvas) for row in rows if row[2] > 0]
+    if bars:
+        headers = ("EVIDENCE", "E-VALUE", "DECIDES AT", "")
+        yield from columns(headers, bars, canvas=canvas, right=(1, 2))
     yield from paragraph("Spent", _spent(status), canvas.width)
 
 
-def _rates(evidence: tuple[Evidence, ...], canvas: Canvas) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("BAD ANSWERS", no_wrap=True, overflow="ellipsis")
-    for name in ("CANDIDATE", "LIKELY", "STABLE", "RATIO"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _bar(
+    name: str, log_e: float, log_threshold: float, kind: VerdictKind, canvas: Canvas
+) -> tuple[str | Text, ...]:
+    fired = log_e >= log_threshold
+    drawn = log_bar(log_e, log_threshold, min(30, max(10, canvas.width - 54)), canvas.glyphs)
+    said = Text(drawn, style=VERDICT_STYLE[kind] if fired else "")
+    if fired:
+        said.append(f" {kind}")
+    return (
+        name,
+        Text(words.e_value(log_e), style="bold"),
+        words.e_value(log_threshold),
+        said,
+    )
+
+
+def _rates(evidence: tuple[Evidence, ...], canvas: Canvas) -> list[Text]:
     dash = canvas.glyphs.dash
-    for entry in evidence:
-        table.add_row(
+    rows = [
+        (
             entry.objective,
             Text(
                 f"{words.percent(entry.rate_candidate)} "
@@ -182,7 +179,10 @@ def _rates(evidence: tuple[Evidence, ...], canvas: Canvas) -> Table:
             words.percent(entry.baseline) if entry.n_stable else "unknown",
             words.ratio_interval(entry.ratio_low, entry.ratio_high, dash),
         )
-    return table
+        for entry in evidence
+    ]
+    headers = ("BAD ANSWERS", "CANDIDATE", "LIKELY", "STABLE", "RATIO")
+    return columns(headers, rows, canvas=canvas, right=(1, 2, 3, 4))
 
 
 def _passing(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
@@ -204,7 +204,7 @@ def _spent(status: ReleaseStatus) -> str:
     least = min((limit for limit in limits if math.isfinite(limit)), default=math.inf)
     text = f"{words.count(verdict.requests)} candidate requests judged"
     if math.isfinite(least) and least > 0:
-        text += f" (no test can tell before {words.count(math.ceil(least))} at these rates)"
+        text += f" (the least that any test needs here: {words.count(math.ceil(least))})"
     text += f"; {words.count(verdict.harmed)} harmed"
     if status.min_bake_ms:
         baked = words.duration(min(status.bake_ms, status.min_bake_ms))
@@ -215,9 +215,6 @@ def _spent(status: ReleaseStatus) -> str:
 def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     if status.rungs:
         yield from paragraph("Steps", _steps(status.rungs, canvas), canvas.width)
-    if status.phase is Phase.PAUSED:
-        why = f"{status.reason}: {status.message}" if status.message else status.reason
-        yield from paragraph("Holds", why, canvas.width, style="yellow")
     if status.next:
         yield from paragraph("Next", status.next, canvas.width)
     if status.warm_left_ms:
@@ -254,15 +251,15 @@ def _steps(rungs: tuple[RungStatus, ...], canvas: Canvas) -> Text:
     return text
 
 
-def _decisions(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
-    newest = status.decisions[-LAST_DECISIONS:]
-    for number, decision in enumerate(reversed(newest)):
-        age = words.ago(decision.at_ms, canvas.now_ms)
-        text = Text(f"{age:>11}  ", style="dim")
-        text.append(decision.kind, style=KIND_STYLE.get(decision.kind, "bold"))
-        text.append(f"  {decision.message}", style="default not bold")
-        room = canvas.width - LABEL_WIDTH
-        if text.cell_len > room:
-            text.truncate(room - 1)
-            text.append(canvas.glyphs.ellipsis)
-        yield labelled("Decisions" if number == 0 else "", text)
+def _decisions(status: ReleaseStatus, canvas: Canvas) -> list[Text]:
+    newest = list(reversed(status.decisions[-LAST_DECISIONS:]))
+    rows = [
+        (
+            Text("Decisions" if number == 0 else "", style="bold"),
+            Text(words.ago(decision.at_ms, canvas.now_ms), style="dim"),
+            Text(decision.kind, style=KIND_STYLE.get(decision.kind, "bold")),
+            decision.message or decision.reason,
+        )
+        for number, decision in enumerate(newest)
+    ]
+    return columns(("", "", "", ""), rows, canvas=canvas, right=(1,), shrink=3) if rows else []

@@ -4,16 +4,16 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sluice.reports import words
-from sluice.reports.canvas import OUTCOME_STYLE, Canvas
+from sluice.reports.canvas import OUTCOME_STYLE, Canvas, columns, paragraph
 from sluice.reports.glyphs import bar, histogram
 from sluice.reports.model import SimulationResult
 
 QUANTILES = (("P50", 0.5), ("P90", 0.9), ("P99", 0.99), ("MAX", 1.0))
 HISTOGRAM_WIDTH = 20
+BAR_WIDTH = 24
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -32,39 +32,42 @@ def simulation_view(result: SimulationResult, title: str, canvas: Canvas) -> Ren
         title: What was simulated, in one line.
         canvas: Where it is drawn.
     """
-    ends = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    ends.add_column("END", no_wrap=True)
-    ends.add_column("PASSES", justify="right", no_wrap=True)
-    ends.add_column("SHARE", justify="right", no_wrap=True)
-    ends.add_column("", no_wrap=True)
-    for name, number in sorted(result.outcomes.items(), key=lambda item: -item[1]):
-        share = number / result.runs if result.runs else 0.0
-        ends.add_row(
-            Text(name, style=OUTCOME_STYLE.get(name, "")),
+    ends = [
+        (
+            Text(name, style=OUTCOME_STYLE.get(name, "bold")),
             words.count(number),
-            words.percent(share),
-            bar(share, 24, canvas.glyphs),
+            words.percent(number / result.runs),
+            bar(number / result.runs, BAR_WIDTH, canvas.glyphs),
         )
-    spread = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    spread.add_column("PER PASS", no_wrap=True)
-    for name, _ in QUANTILES:
-        spread.add_column(name, justify="right", no_wrap=True)
-    spread.add_column("MEAN", justify="right", no_wrap=True)
-    spread.add_column("SPREAD, LEAST TO MOST", no_wrap=True)
-    rows: tuple[tuple[str, tuple[float, ...], bool], ...] = (
-        ("time to decision", result.seconds_to_decision, True),
-        ("candidate requests", tuple(map(float, result.requests_to_decision)), False),
-        ("harmed", tuple(map(float, result.harmed)), False),
+        for name, number in sorted(result.outcomes.items(), key=lambda item: -item[1])
+    ]
+    spreads = [
+        _spread("time to decision", result.seconds_to_decision, canvas, is_time=True),
+        _spread("candidate requests", result.requests_to_decision, canvas),
+        _spread("harmed", result.harmed, canvas),
+    ]
+    names = tuple(name for name, _ in QUANTILES)
+    headers = ("IN ONE PASS", *names, "MEAN", "SPREAD, LEAST TO MOST")
+    return Group(
+        *paragraph("", title, canvas.width, indent=0, style="bold"),
+        Text(),
+        *columns(("END", "PASSES", "SHARE", ""), ends, canvas=canvas, right=(1, 2)),
+        Text(),
+        *columns(headers, spreads, canvas=canvas, right=(1, 2, 3, 4, 5)),
     )
-    for name, values, is_time in rows:
-        numbers = [quantile(values, q) for _, q in QUANTILES]
-        numbers.append(sum(values) / len(values) if values else math.nan)
-        spread.add_row(
-            name,
-            *(_number(number, is_time=is_time) for number in numbers),
-            Text(histogram(values, HISTOGRAM_WIDTH, canvas.glyphs), style="cyan"),
-        )
-    return Group(Text(title, style="bold"), Text(), ends, Text(), spread)
+
+
+def _spread(
+    name: str, values: Sequence[float], canvas: Canvas, *, is_time: bool = False
+) -> tuple[str | Text, ...]:
+    numbers = [quantile(values, q) for _, q in QUANTILES]
+    numbers.append(sum(values) / len(values) if values else math.nan)
+    drawn = histogram(tuple(values), HISTOGRAM_WIDTH, canvas.glyphs)
+    return (
+        name,
+        *(_number(number, is_time=is_time) for number in numbers),
+        Text(drawn, style="cyan"),
+    )
 
 
 def _number(value: float, *, is_time: bool) -> str:

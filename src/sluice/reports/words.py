@@ -18,8 +18,10 @@ def duration(ms: float) -> str:
         return "forever"
     if ms < 0:
         return f"-{duration(-ms)}"
+    if ms == 0:
+        return "0s"
     if ms < 1_000:
-        return f"{ms:.0f}ms"
+        return f"{ms:.3g}ms"
     seconds = ms / 1_000
     if seconds < 9.95:
         return f"{seconds:.1f}".removesuffix(".0") + "s"
