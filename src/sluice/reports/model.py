@@ -3,6 +3,7 @@
 The runtime fills them; the renderers beside this file know nothing else. Times are UTC ms.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -105,3 +106,55 @@ class ReleaseStatus:
     """The newest decisions, oldest first; at most 50."""
     notices: tuple[str, ...] = ()
     """Fields of the spec that have no meaning on this platform."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficPoint:
+    """Live requests of one revision in one second, as the router counted them."""
+
+    at_ms: int
+    """Start of the second."""
+    revision: RevisionId
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerHarm:
+    """What another tool would have done with the same traffic and the same fault."""
+
+    name: str
+    """``Argo Rollouts, defaults``."""
+    harmed: float
+    note: str = ""
+    """How the number was found, in a few words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Headline numbers of a finished pass, as the client of the traffic saw them."""
+
+    requests: int
+    """All requests that the load sent."""
+    lost: int
+    """Of them: no answer at all."""
+    harmed: int
+    """Of them: bad answers of the candidate that users saw."""
+    decided_s: float | None
+    """From the candidate's first live request to the decision; None: there was none."""
+    peers: tuple[PeerHarm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationResult:
+    """What came of many simulated passes of one plan."""
+
+    runs: int
+    outcomes: Mapping[str, int]
+    """Number of passes by end: ``promoted``, ``aborted``, ``held``..."""
+    seconds_to_decision: tuple[float, ...]
+    """One number a decided pass, virtual seconds since the pass (the fault, if late) began."""
+    requests_to_decision: tuple[int, ...]
+    """Candidate requests in the same time."""
+    harmed: tuple[int, ...]
+    """One number a pass: bad answers of the candidate that users saw."""
