@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,15 @@ API_VERSIONS: Mapping[str, str] = {
     "ReleasePolicy": "sluice.dev/v1alpha1",
     "SLO": "openslo/v1",
 }
+OTHERS = (
+    "AlertCondition",
+    "AlertNotificationTarget",
+    "AlertPolicy",
+    "DataSource",
+    "SLI",
+    "Service",
+)
+"""Kinds of OpenSLO v1 that stand beside an SLO in many files."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -105,7 +114,16 @@ def load(
         except OSError as error:
             faults.append(Fault(path="file", reason=_unopened(error), file=name))
             continue
-        found += [Source(kind="", value=t.value, file=name, lines=t.lines) for t in trees]
+        found += [
+            Source(
+                kind="",
+                value=tree.value,
+                file=name,
+                lines=tree.lines,
+                told=frozenset(fault.loc for fault in tree.faults),
+            )
+            for tree in trees
+        ]
     return _checked(found, faults)
 
 
@@ -211,17 +229,20 @@ def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
         kind = _kind(source.value, place, faults)
         if kind is None:
             continue
-        linked.append(Source(kind=kind, value=source.value, file=source.file, lines=source.lines))
+        linked.append(replace(source, kind=kind))
         try:
             document = MODELS[kind].model_validate(source.value)
         except ValidationError as error:
             relations = relations_in(error, MODELS[kind])
-            faults += [place.fault(loc, reason) for loc, reason in relations]
+            faults += [
+                place.fault(loc, reason) for loc, reason in relations if loc not in source.told
+            ]
         else:
             documents.append(document)
             places[document.kind, document.name] = place
     for source, loc, reason in broken_links(linked):
-        faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
+        if loc not in source.told:
+            faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
     if faults:
         files = {source.file: i for i, source in enumerate(found)}
         raise SpecError(sorted(faults, key=lambda f: (files.get(f.file, len(files)), f.line)))
@@ -240,6 +261,8 @@ def _kind(value: Mapping[str, Any], place: Place, faults: list[Fault]) -> str | 
         faults.append(place.fault(("kind",), f"is missing: one of {known}"))
     elif not isinstance(kind, str) or kind not in MODELS:
         hint = nearest(kind, MODELS) if isinstance(kind, str) else ""
+        if kind in OTHERS:
+            hint = ": OpenSLO has it and Sluice does not need it; keep it in a file of its own"
         reason = f"{shown(kind)} is not read{hint or f'; known: {known}'}"
         faults.append(place.fault(("kind",), reason))
     else:
