@@ -49,7 +49,9 @@ class Library:
         before = {(item.kind, item.name): item for item in self.documents}
         given = {(item.kind, item.name): item for item in documents}
         merged = {**before, **given}
-        changed = {key: before.get(key) != item for key, item in given.items()}
+        changed: dict[tuple[str, str], bool] = {
+            key: before.get(key) != item for key, item in given.items()
+        }
         if any(changed.values()):
             self._write([spec.to_object(item) for item in merged.values()])
         return changed

@@ -67,4 +67,3 @@ def _decode(cursor: str) -> dict[str, int]:
         return {str(name): max(0, int(place)) for name, place in places.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise RefusedError("`since` must be the cursor of an earlier answer") from error
-

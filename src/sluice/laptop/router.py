@@ -16,7 +16,7 @@ from sluice.agent.launch import check_port_free, envoy_argv, write_files
 from sluice.agent.settings import Settings
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
 from sluice.errors import StateError, TransientError
-from sluice.metrics.routers import RouterMetrics
+from sluice.metrics.routers import CounterAddress, RouterCounters
 from sluice.platforms.local.daemon import Daemon, is_running, stop_daemons
 from sluice.platforms.local.folder import StateFolder, private_folder, replace_file, state_errors
 
@@ -36,7 +36,8 @@ class LaptopRouter:
         assert settings.uds is not None  # noqa: S101  # set by start
         address = AgentAddress(name=settings.name, url="http://agent", uds=settings.uds)
         self.dataplane = AgentDataPlane(lambda: (address,), token=settings.token)
-        self.metrics = RouterMetrics(lambda: (address,), token=settings.token)
+        counters = CounterAddress(name=address.name, url=address.url, uds=address.uds)
+        self.metrics = RouterCounters(lambda: (counters,), token=settings.token)
         self._envoy = Daemon(folder, name="envoy", argv=envoy_argv(settings))
         self._agent = Daemon(
             folder,

@@ -93,6 +93,7 @@ class Documents:
 def load(
     sources: Iterable[str | Path | Text],
     *,
+    known: Documents | None = None,
     stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read(MAX_BYTES + 1),
 ) -> Documents:
     """Read and check documents.
@@ -100,7 +101,12 @@ def load(
     Args:
         sources: Paths of YAML or JSON files with any number of documents, ``-`` for standard
             input, or texts.
+        known: Documents that exist already: references may lead to them. Given ones of the same
+            kind and name take their place.
         stdin: Reads all of standard input.
+
+    Returns:
+        The given documents, and of the known ones the policies and SLOs.
 
     Raises:
         SpecError: with every fault of every document; nothing is returned then.
@@ -124,7 +130,7 @@ def load(
             )
             for tree in trees
         ]
-    return _checked(found, faults)
+    return _checked(found, faults, known)
 
 
 def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
@@ -214,7 +220,9 @@ def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
         return decode(file.read(MAX_BYTES + 1))
 
 
-def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
+def _checked(
+    found: Sequence[Source], faults: list[Fault], known: Documents | None = None
+) -> Documents:
     documents: list[Document] = []
     places: dict[tuple[str, str], Place] = {}
     linked: list[Source] = []
@@ -240,6 +248,13 @@ def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
         else:
             documents.append(document)
             places[document.kind, document.name] = place
+    given = {(source.kind, source.name) for source in linked}
+    there = [item for item in known or () if (item.kind, item.name) not in given]
+    linked += [
+        Source(kind=item.kind, value=to_object(item), file="(applied before)", lines=Lines(0))
+        for item in there
+    ]
+    documents += [item for item in there if not isinstance(item, Release)]
     for source, loc, reason in broken_links(linked):
         if loc not in source.told:
             faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
