@@ -18,6 +18,8 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 1_000, 100
 """Units of the drawing; only their ratio to the axes matters."""
+FEW = 12
+"""Curves of so few points show each as a dot: one alone would not be seen."""
 LANES = 3
 """Rows of marks above a chart, so that decisions close together keep their numbers apart."""
 LANE_GAP = 0.045
@@ -146,6 +148,10 @@ def _curve(curve: Curve, x: Axis, y: Axis) -> str:
     if curve.filled:
         ground = f"L{corners[-1][0]:g} {HEIGHT}L{corners[0][0]:g} {HEIGHT}Z"
         text = f'<path class="area" d="{path}{ground}"/>'
+    if len(curve.points) <= FEW:
+        # a line of no length with round ends is a dot that stays round however it is stretched
+        dots = "".join(f"M{WIDTH * x.share(at):g} {_y(y, value)}h0" for at, value in curve.points)
+        text += f'<path class="dots {curve.style}" d="{dots}"/>'
     return f'{text}<path class="curve {curve.style}" d="{path}"/>'
 
 

@@ -74,6 +74,7 @@ section {
 .candidate { stroke: var(--candidate); } .stable { stroke: var(--stable); stroke-dasharray: 7 3; }
 .bad { stroke: var(--bad); } .other { stroke: var(--other); stroke-dasharray: 2 3; }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.dots { fill: none; stroke-width: 6; stroke-linecap: round; stroke-dasharray: none; }
 .area { fill: var(--fill); stroke: none; }
 .limit { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 4; }
 .bars { margin: .6rem 0 0; padding: 0; }
