@@ -56,7 +56,7 @@ def up(
         _same_port(running, port, folder)
         _serves(running, output, f"already running in {folder}")
         return
-    command = [sys.executable, "-m", "sluice.runtime.supervisor", "--dir", str(folder)]
+    command = [sys.executable, "-m", "sluice.laptop", "--dir", str(folder)]
     if port is not None:
         command += ["--port", str(port)]
     if foreground:

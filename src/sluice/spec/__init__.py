@@ -10,10 +10,12 @@ from sluice.spec.compile import (
     to_plan,
     workload_of,
 )
+from sluice.spec.lint import LintWarning, lint
 from sluice.spec.loader import Documents, Place, Text, from_objects, load, to_object
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
 from sluice.spec.scalars import format_duration, parse_duration
+from sluice.spec.schema import schema_of
 from sluice.spec.slo import SLO
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "SLO",
     "AnalysisSettings",
     "Documents",
+    "LintWarning",
     "Place",
     "Release",
     "ReleasePolicy",
@@ -29,10 +32,12 @@ __all__ = [
     "analysis_settings",
     "format_duration",
     "from_objects",
+    "lint",
     "load",
     "objectives_of",
     "parse_duration",
     "revision_of",
+    "schema_of",
     "to_object",
     "to_plan",
     "workload_of",

@@ -28,6 +28,11 @@ class Model(BaseModel):
     )
 
 
+def exactly_one(*choices: str) -> ConfigDict:
+    """Says in the JSON Schema that one of these fields must be there; ``relations`` checks it."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in choices]})
+
+
 class Related(Model):
     """A model with rules between its fields, told together with what is wrong in the fields.
 

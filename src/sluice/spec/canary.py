@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from sluice.spec.base import Loc, Model, Related, Relation
+from sluice.spec.base import Loc, Model, Related, Relation, exactly_one
 from sluice.spec.scalars import Name, PositiveDuration, Weight, format_percent, parse_weight, shown
 from sluice.spec.template import items
 
@@ -31,6 +31,8 @@ class GateRef(Model):
 
 class Step(Related):
     """One step of a canary: exactly one of the fields."""
+
+    model_config = exactly_one("setWeight", "pause", "gate")
 
     set_weight_bp: Weight | None = Field(default=None, alias="setWeight")
     """Give the candidate this share of the requests: percent, up to two decimals, below 100."""
@@ -78,6 +80,8 @@ class Canary(Model):
 class StageSpec(Related):
     """One strategy: exactly one of the fields."""
 
+    model_config = exactly_one(*AVAILABLE)
+
     canary: Canary | None = None
     """Release by canary; ``{}`` for the ramp."""
 
@@ -89,6 +93,8 @@ class StageSpec(Related):
 
 class Strategy(StageSpec):
     """How a candidate becomes stable: one strategy, or several in ``stages``."""
+
+    model_config = exactly_one(*AVAILABLE, "stages")
 
     stages: tuple[StageSpec, ...] | None = Field(default=None, min_length=1, max_length=20)
     """Strategies that the candidate passes one after the other."""

@@ -19,6 +19,8 @@ class Source:
     value: Mapping[str, Any]
     file: str
     lines: Lines
+    told: frozenset[Loc] = frozenset()
+    """Places whose text is wrong already: what stands there was not meant."""
 
     @property
     def name(self) -> str | None:

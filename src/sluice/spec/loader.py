@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,15 @@ API_VERSIONS: Mapping[str, str] = {
     "ReleasePolicy": "sluice.dev/v1alpha1",
     "SLO": "openslo/v1",
 }
+OTHERS = (
+    "AlertCondition",
+    "AlertNotificationTarget",
+    "AlertPolicy",
+    "DataSource",
+    "SLI",
+    "Service",
+)
+"""Kinds of OpenSLO v1 that stand beside an SLO in many files."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -84,6 +93,7 @@ class Documents:
 def load(
     sources: Iterable[str | Path | Text],
     *,
+    known: Documents | None = None,
     stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read(MAX_BYTES + 1),
 ) -> Documents:
     """Read and check documents.
@@ -91,7 +101,12 @@ def load(
     Args:
         sources: Paths of YAML or JSON files with any number of documents, ``-`` for standard
             input, or texts.
+        known: Documents that exist already: references may lead to them. Given ones of the same
+            kind and name take their place.
         stdin: Reads all of standard input.
+
+    Returns:
+        The given documents, and of the known ones the policies and SLOs.
 
     Raises:
         SpecError: with every fault of every document; nothing is returned then.
@@ -105,8 +120,17 @@ def load(
         except OSError as error:
             faults.append(Fault(path="file", reason=_unopened(error), file=name))
             continue
-        found += [Source(kind="", value=t.value, file=name, lines=t.lines) for t in trees]
-    return _checked(found, faults)
+        found += [
+            Source(
+                kind="",
+                value=tree.value,
+                file=name,
+                lines=tree.lines,
+                told=frozenset(fault.loc for fault in tree.faults),
+            )
+            for tree in trees
+        ]
+    return _checked(found, faults, known)
 
 
 def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
@@ -196,7 +220,9 @@ def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
         return decode(file.read(MAX_BYTES + 1))
 
 
-def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
+def _checked(
+    found: Sequence[Source], faults: list[Fault], known: Documents | None = None
+) -> Documents:
     documents: list[Document] = []
     places: dict[tuple[str, str], Place] = {}
     linked: list[Source] = []
@@ -211,17 +237,27 @@ def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
         kind = _kind(source.value, place, faults)
         if kind is None:
             continue
-        linked.append(Source(kind=kind, value=source.value, file=source.file, lines=source.lines))
+        linked.append(replace(source, kind=kind))
         try:
             document = MODELS[kind].model_validate(source.value)
         except ValidationError as error:
             relations = relations_in(error, MODELS[kind])
-            faults += [place.fault(loc, reason) for loc, reason in relations]
+            faults += [
+                place.fault(loc, reason) for loc, reason in relations if loc not in source.told
+            ]
         else:
             documents.append(document)
             places[document.kind, document.name] = place
+    given = {(source.kind, source.name) for source in linked}
+    there = [item for item in known or () if (item.kind, item.name) not in given]
+    linked += [
+        Source(kind=item.kind, value=to_object(item), file="(applied before)", lines=Lines(0))
+        for item in there
+    ]
+    documents += [item for item in there if not isinstance(item, Release)]
     for source, loc, reason in broken_links(linked):
-        faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
+        if loc not in source.told:
+            faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
     if faults:
         files = {source.file: i for i, source in enumerate(found)}
         raise SpecError(sorted(faults, key=lambda f: (files.get(f.file, len(files)), f.line)))
@@ -240,6 +276,8 @@ def _kind(value: Mapping[str, Any], place: Place, faults: list[Fault]) -> str | 
         faults.append(place.fault(("kind",), f"is missing: one of {known}"))
     elif not isinstance(kind, str) or kind not in MODELS:
         hint = nearest(kind, MODELS) if isinstance(kind, str) else ""
+        if kind in OTHERS:
+            hint = ": OpenSLO has it and Sluice does not need it; keep it in a file of its own"
         reason = f"{shown(kind)} is not read{hint or f'; known: {known}'}"
         faults.append(place.fault(("kind",), reason))
     else:

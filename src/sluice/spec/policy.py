@@ -28,8 +28,11 @@ class PolicyMetadata(Model):
     name: Name
     """What ``spec.policyRef.name`` of a release says."""
     namespace: Name | None = None
+    """Namespace in the cluster; without meaning on a laptop."""
     labels: dict[Text, Text] = Field(default_factory=dict)
+    """For selecting and grouping policies."""
     annotations: dict[Text, Text] = Field(default_factory=dict)
+    """Anything."""
 
 
 class ObjectiveRef(Model):
@@ -42,9 +45,9 @@ class ObjectiveRef(Model):
     stable's."""
     pass_ratio: Number = Field(default=2.0, gt=1, le=1_000)
     """``non-inferiority`` passes when it is proven below this multiple of stable's ..."""
-    pass_budget: Number = Field(default=0.5, gt=0, le=1)
+    pass_budget: Number = Field(default=0.5, ge=0.001, le=1)
     """... or below this share of the error budget, whichever is proven first."""
-    weight: Number = Field(default=1.0, gt=0, le=1_000)
+    weight: Number = Field(default=1.0, ge=0.001, le=1_000)
     """Share of this objective in the evidence against the candidate, relative to the others."""
 
 
@@ -62,11 +65,11 @@ class PolicySpec(Related):
 
     objectives: tuple[ObjectiveRef, ...] = Field(default=(), min_length=1, max_length=20)
     """SLOs to judge by; left out: one objective, 99% of answers below 500."""
-    alpha: Number = Field(default=0.001, gt=0, lt=1)
+    alpha: Number = Field(default=0.001, ge=1e-12, lt=1)
     """Chance of turning back a good candidate, over the whole release."""
-    beta: Number = Field(default=0.05, gt=0, lt=1)
+    beta: Number = Field(default=0.05, ge=1e-12, lt=1)
     """Chance of passing a bad candidate, per objective."""
-    harm_budget: Number = Field(default=10.0, gt=0, le=1_000_000)
+    harm_budget: Number = Field(default=10.0, ge=0.001, le=1_000_000)
     """Bad answers beyond stable's that the ramp may cost between two polls."""
     min_bake_ms: Duration = Field(default=600_000, alias="minBake")
     """Least time of evidence before promotion."""

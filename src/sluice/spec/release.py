@@ -36,7 +36,9 @@ class Metadata(Model):
     namespace: Name | None = None
     """Namespace in the cluster; without meaning on a laptop."""
     labels: dict[Text, Text] = Field(default_factory=dict)
+    """For selecting and grouping releases."""
     annotations: dict[Text, Text] = Field(default_factory=dict)
+    """Anything; keys that begin with ``sluice.dev/`` are ours."""
 
 
 class ModelRef(Model):
@@ -50,7 +52,9 @@ class Tracked(Model):
     """Config that belongs to the revision: a change of it is a new candidate."""
 
     config_maps: tuple[Name, ...] = ()
+    """Names of ConfigMaps."""
     secrets: tuple[Name, ...] = ()
+    """Names of Secrets."""
 
 
 class StickySpec(Related):
@@ -72,7 +76,9 @@ class HeaderMatch(Model):
     """A request header with this value."""
 
     header: UserHeader
+    """Name of the header."""
     value: Text
+    """Its whole value."""
 
 
 class Traffic(Related):
@@ -110,6 +116,7 @@ class PolicyRef(Model):
     """The policy that judges the release."""
 
     name: Name
+    """Name of a ReleasePolicy document."""
 
 
 class ReleaseSpec(Related):
@@ -122,6 +129,7 @@ class ReleaseSpec(Related):
     tracked: Tracked | None = None
     """ConfigMaps and Secrets whose content is part of the revision."""
     traffic: Traffic = Field(default_factory=Traffic)
+    """Hosts, port, timeout, stickiness."""
     policy_ref: PolicyRef | None = None
     """ReleasePolicy to judge by; without it: one objective, 99% of answers below 500."""
     template: PodTemplate

@@ -24,7 +24,7 @@ from sluice.nouns import BP_TOTAL
 
 UNITS_MS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 LONGEST_MS = 8_760 * UNITS_MS["h"]
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
+_DURATION = re.compile("([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -37,13 +37,19 @@ def wrong(reason: str) -> PydanticCustomError:
     return PydanticCustomError("sluice", "{reason}", {"reason": reason})
 
 
+def quoted(text: str) -> str:
+    """Text of a file for a message: short, in quotes, what a terminal would obey escaped."""
+    text = json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
 def shown(value: Any) -> str:
-    """A value of a file in a few words for a message; control characters come out escaped."""
+    """A value of a file in a few words for a message."""
     match value:
         case None:
             return "nothing"
         case str():
-            return json.dumps(value if len(value) <= 60 else value[:57] + "...")
+            return quoted(value)
         case dict():
             return "an object"
         case list() | tuple():
@@ -73,7 +79,7 @@ def parse_duration(value: object) -> int:
             "this order, such as 30s, 2m, 1h30m or 500ms"
         )
     ms = sum(
-        int(part) * size
+        int(part.rstrip("hms")) * size
         for part, size in zip(found.groups(), UNITS_MS.values(), strict=True)
         if part is not None
     )
@@ -106,9 +112,11 @@ def _between(low_ms: int, high_ms: int) -> Callable[[int], int]:
 
 _DURATION_SCHEMA = WithJsonSchema(
     {
+        "title": "duration",
         "type": "string",
-        "pattern": r"^(?=.)(\d+h)?(\d+m(?!s))?(\d+s)?(\d+ms)?$",
-        "format": "duration such as 30s, 2m, 1h30m or 500ms",
+        "pattern": f"^{_DURATION.pattern}$",
+        "minLength": 2,
+        "examples": ["30s", "2m", "1h30m", "500ms"],
     }
 )
 Duration = Annotated[
@@ -131,7 +139,9 @@ def parse_weight(value: object) -> int:
         PydanticCustomError: not a number, finer than 0.01%, below 0, or 100 and more.
     """
     if isinstance(value, str) and value.endswith("%"):
-        raise wrong(f"must be a number of percent: write it without quotes and sign, not {value!a}")
+        raise wrong(
+            f"must be a number of percent: write it without quotes and sign, not {shown(value)}"
+        )
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(f"must be a number of percent, such as 5 or 0.25, not {shown(value)}")
     bp = Decimal(repr(value)) * 100
@@ -158,7 +168,7 @@ Weight = Annotated[
     int,
     PlainValidator(parse_weight),
     PlainSerializer(format_percent),
-    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 100}),
+    WithJsonSchema({"title": "percent", "type": "number", "minimum": 0, "exclusiveMaximum": 100}),
 ]
 """Percent in the file (up to two decimals), basis points in the model."""
 
@@ -172,7 +182,9 @@ def _over_zero(bp: int) -> int:
 PositiveWeight = Annotated[
     Weight,
     AfterValidator(_over_zero),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100}),
+    WithJsonSchema(
+        {"title": "percent", "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100}
+    ),
 ]
 
 
@@ -188,8 +200,8 @@ Number = Annotated[float, Strict()]
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
-    quoted = f": put it in quotes, {json.dumps(str(value))}" if _is_number(value) else ""
-    raise wrong(f"must be text, not {shown(value)}{quoted}")
+    hint = f": put it in quotes, {quoted(str(value))}" if _is_number(value) else ""
+    raise wrong(f"must be text, not {shown(value)}{hint}")
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
 
 from sluice.nouns import LATENCY_GRID_MS
-from sluice.spec.base import Model, Related, Relation
+from sluice.spec.base import Model, Related, Relation, exactly_one
 from sluice.spec.scalars import Flag, Name, Number, Text, Words, shown, wrong
 from sluice.spec.template import items
 from sluice.spec.words import nearest
@@ -39,8 +39,11 @@ class SloMetadata(Related):
     name: Name
     """What ``sloRef`` of a policy says."""
     namespace: Name | None = None
+    """Kept; SLOs are found by name."""
     display_name: Text | None = None
+    """For people."""
     labels: dict[Text, Label] = Field(default_factory=dict)
+    """For selecting and grouping SLOs."""
     annotations: dict[Text, Text]
     """``sluice.dev/sli``: ``availability`` (good: answered below 500) or ``latency`` (good:
     answered within ``sluice.dev/le`` seconds, such as ``"0.3"``)."""
@@ -93,16 +96,20 @@ def threshold_ms(seconds: str) -> int:
     at = bisect(LATENCY_GRID_MS, ms)
     near = LATENCY_GRID_MS[max(0, at - 1) : at + 1]
     choices = " or ".join(f'"{step / 1000:g}" ({step} ms)' for step in near)
-    raise ValueError(f"{shown(seconds)} lies between the thresholds the router counts: {choices}")
+    raise ValueError(f"{shown(seconds)} is no threshold that the router counts; near: {choices}")
 
 
 class RatioMetric(Related):
     """Good or bad events over all events; the queries are for alerts and are kept, not run."""
 
     counter: Flag = True
+    """Whether the queries count up; kept."""
     good: dict[Text, JsonValue] | None = None
+    """Query of good requests."""
     bad: dict[Text, JsonValue] | None = None
+    """Query of bad requests, instead of ``good``."""
     total: dict[Text, JsonValue]
+    """Query of all requests."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
@@ -110,7 +117,8 @@ class RatioMetric(Related):
         for key in ("raw", "rawType"):
             if key in raw:
                 yield (key,), "is a ratio, which hides the count: give good or bad, and total"
-        if ("good" in raw) == ("bad" in raw) and "raw" not in raw:
+        given = [key for key in ("good", "bad") if raw.get(key) is not None]
+        if len(given) != 1 and "raw" not in raw:
             yield (), "give good or bad, one of the two, and total"
 
 
@@ -118,7 +126,9 @@ class IndicatorSpec(Related):
     """How the SLI is measured outside of Sluice."""
 
     ratio_metric: RatioMetric
+    """Good or bad requests over all requests."""
     description: Text | None = None
+    """For people."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
@@ -132,37 +142,51 @@ class IndicatorMetadata(Model):
     """Name of the indicator."""
 
     name: Name
+    """Name of the SLI."""
     display_name: Text | None = None
+    """For people."""
     labels: dict[Text, Label] = Field(default_factory=dict)
+    """For selecting and grouping."""
     annotations: dict[Text, Text] = Field(default_factory=dict)
+    """Anything; the annotations that Sluice reads are the SLO's own."""
 
 
 class Indicator(Model):
     """An SLI written inside the SLO."""
 
     metadata: IndicatorMetadata | None = None
+    """Name and labels."""
     spec: IndicatorSpec
+    """The metric."""
 
 
 class Calendar(Model):
     """Start of a calendar window."""
 
     start_time: Words
+    """First moment of the first window."""
     time_zone: Words
+    """Its time zone, such as ``Europe/Berlin``."""
 
 
 class TimeWindow(Model):
     """The window of the error budget; used by alerts, a release is judged over its own pass."""
 
     duration: Text = Field(pattern=r"^[1-9][0-9]{0,3}[mhdwMQY]$")
+    """Length, such as ``28d``, ``4w`` or ``1M``."""
     is_rolling: Flag | None = None
+    """Whether the window moves with time."""
     calendar: Calendar | None = None
+    """Where a window that does not move begins."""
 
 
 class SloObjective(Related):
     """The target: exactly one of ``target`` and ``targetPercent``."""
 
+    model_config = exactly_one("target", "targetPercent")
+
     display_name: Text | None = None
+    """For people."""
     target: Number | None = Field(default=None, gt=0, lt=1)
     """Share of good requests, such as 0.99."""
     target_percent: Number | None = Field(default=None, gt=0, lt=100)
@@ -171,7 +195,8 @@ class SloObjective(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One target, of a kind that counts requests."""
-        if ("target" in raw) == ("targetPercent" in raw):
+        given = [key for key in ("target", "targetPercent") if raw.get(key) is not None]
+        if len(given) != 1:
             yield (), "give target (such as 0.99) or targetPercent (such as 99), one of the two"
         for key in ("op", "value"):
             if key in raw:
@@ -189,12 +214,15 @@ class SloSpec(Related):
     """Service, indicator and target."""
 
     description: Text | None = None
+    """For people."""
     service: Name
     """The service that the SLO is about; for people and dashboards."""
     indicator: Indicator | None = None
     """The SLI as a query for alerts; checks use the annotations."""
     time_window: tuple[TimeWindow, ...] = Field(default=(), max_length=1)
+    """The window of the error budget."""
     budgeting_method: Literal["Occurrences"]
+    """Requests are counted, each alike."""
     objectives: tuple[SloObjective, ...] = Field(min_length=1)
     """One target."""
     alert_policies: tuple[JsonValue, ...] = ()

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from sluice.spec.base import Loc, Related, Relation
-from sluice.spec.scalars import Name, Number, Port, PortName, Text, Whole, Words, shown
+from sluice.spec.scalars import Name, Port, PortName, Text, Whole, Words, shown
 
 PROBES = ("httpGet", "tcpSocket", "exec", "grpc")
 HANDLERS = ", ".join(PROBES)
@@ -22,6 +22,7 @@ class EnvVar(Kube):
     """One variable of a container's environment."""
 
     name: Words
+    """Name of the variable."""
     value: Text | None = None
     """``$(NAME)`` stands for another variable; ``$(PORT)`` is the port to listen on."""
 
@@ -30,40 +31,55 @@ class ContainerPort(Kube):
     """A port that the container listens on."""
 
     name: PortName | None = None
+    """Name, such as ``http``; used once in a pod."""
     container_port: Whole = Field(ge=1, le=65_535)
+    """Number; on a laptop replicas share one address, so each gets a free port instead."""
 
 
 class HttpGet(Kube):
     """A probe by HTTP: an answer from 200 to 399 is good."""
 
     port: Port
+    """Name or number of a container port."""
     path: Text = "/"
+    """Path to ask for."""
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    """Protocol to ask by."""
 
 
 class TcpSocket(Kube):
     """A probe by connecting."""
 
     port: Port
+    """Name or number of a container port."""
 
 
 class Exec(Kube):
     """A probe by running a command: exit code 0 is good."""
 
     command: tuple[Text, ...] = Field(min_length=1)
+    """Program and arguments."""
 
 
 class Probe(Kube):
     """How to find out whether a container is started, alive or ready."""
 
     http_get: HttpGet | None = None
+    """Ask by HTTP."""
     tcp_socket: TcpSocket | None = None
+    """Ask by connecting."""
     exec: Exec | None = None
+    """Ask by running a command."""
     initial_delay_seconds: Whole = Field(default=0, ge=0)
+    """Seconds from the start to the first probe."""
     period_seconds: Whole = Field(default=10, ge=1)
+    """Seconds between probes."""
     timeout_seconds: Whole = Field(default=1, ge=1)
+    """Seconds until a probe without answer has failed."""
     success_threshold: Whole = Field(default=1, ge=1)
+    """Good probes in a row that count as good."""
     failure_threshold: Whole = Field(default=3, ge=1)
+    """Failed probes in a row that count as failed."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
@@ -79,23 +95,32 @@ class Container(Kube):
     """One container of the pod."""
 
     name: Name
+    """Name of the container."""
     image: Words | None = None
+    """Image with a fixed tag or digest; not opened on a laptop."""
     command: tuple[Text, ...] | None = None
     """What runs; needed on a laptop, where no image is opened."""
     args: tuple[Text, ...] | None = None
+    """Arguments of the command."""
     env: tuple[EnvVar, ...] | None = None
+    """Environment."""
     ports: tuple[ContainerPort, ...] | None = None
+    """Ports that the container listens on."""
     readiness_probe: Probe | None = None
     """Decides when a replica takes requests."""
     liveness_probe: Probe | None = None
+    """Decides when a replica is restarted."""
     startup_probe: Probe | None = None
+    """Holds the other probes back until it is good."""
 
 
 class PodSpec(Kube):
     """What the pod runs."""
 
     containers: tuple[Container, ...] = Field(min_length=1)
-    termination_grace_period_seconds: Number | None = Field(default=None, ge=0)
+    """At least one; a laptop runs exactly one."""
+    termination_grace_period_seconds: Whole | None = Field(default=None, ge=0)
+    """Seconds from the signal to stop until the replica is killed; 30 when left out."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
@@ -125,14 +150,18 @@ class PodMetadata(Kube):
     """Labels and annotations of the pods; part of the revision."""
 
     labels: dict[Text, Text] | None = None
+    """Labels of the pods."""
     annotations: dict[Text, Text] | None = None
+    """Annotations of the pods; a new one is a new revision."""
 
 
 class PodTemplate(Kube):
     """Kubernetes PodTemplateSpec."""
 
     metadata: PodMetadata | None = None
+    """Labels and annotations."""
     spec: PodSpec
+    """Containers and everything else of a pod."""
 
 
 def items(raw: object, *path: str) -> tuple[Any, ...]:

@@ -186,7 +186,7 @@ class _Reader:
 
     def alias(self, event: AliasEvent, line: int, loc: Loc) -> tuple[Any, Lines]:
         if event.anchor not in self.anchors:
-            self.fault(line, loc, f"alias *{event.anchor} has no anchor before it")
+            self.fault(line, loc, f"alias {shown(event.anchor)} has no anchor before it")
             return None, Lines(line)
         value, lines, size = self.anchors[event.anchor]
         self.spend(size, line, loc)

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sluice.spec.base import Loc, Relation
-from sluice.spec.scalars import shown
+from sluice.spec.scalars import quoted, shown
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """``; did you mean "x"?`` when a choice is near, else nothing."""
     # Longer words are no typing errors, and comparing them costs time.
     found = get_close_matches(word, list(choices), n=1, cutoff=0.6) if len(word) <= 64 else []
-    return f'; did you mean "{found[0]}"?' if found else ""
+    return f"; did you mean {quoted(found[0])}?" if found else ""
 
 
 def relations_in(error: ValidationError, model: type[BaseModel]) -> Iterator[Relation]:
@@ -99,11 +99,11 @@ def _one_of(context: Mapping[str, Any], value: object) -> str:
 
 
 def _limit(key: str, words: str) -> Callable[[Mapping[str, Any], object], str]:
-    return lambda context, value: f"must be {words} {context[key]}, not {shown(value)}"
+    return lambda context, value: f"must be {words} {context[key]:,.12g}, not {shown(value)}"
 
 
 def _short(context: Mapping[str, Any], _: object) -> str:
-    return f"must have at least {context['min_length']} item, or be left out"
+    return f"must have at least {context['min_length']} item"
 
 
 def _long(context: Mapping[str, Any], _: object) -> str:
@@ -144,10 +144,12 @@ def _unknown(model: type[BaseModel], loc: Loc) -> str:
 def _meaning(model: type[BaseModel], loc: Loc) -> str:
     parent = model_at(model, loc[:-1])
     field = fields(parent).get(str(loc[-1])) if parent else None
+    if field is not None and get_origin(field.annotation) is Literal:
+        return f": write {' or '.join(get_args(field.annotation))}"
     if field is None or not field.description:
         return ""
-    sentence = " ".join(field.description.split()).split(". ")[0].rstrip(".")
-    return f": {sentence[0].lower()}{sentence[1:]}"
+    sentence = " ".join(field.description.replace("``", "").split()).split(". ")[0].rstrip(".")
+    return f" ({sentence})"
 
 
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:

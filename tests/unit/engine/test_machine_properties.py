@@ -4,7 +4,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 from tests.unit.engine.driver import verdict
 
 from sluice.engine.events import (
@@ -38,7 +44,7 @@ from sluice.engine.plan import (
 )
 from sluice.engine.state import Mode, State
 from sluice.nouns import BP_TOTAL, Match, Purpose, RevisionId, VerdictKind
-from sluice.runtime.codec import state_from_json, state_to_json
+from sluice.runtime.checkpoint import state_from_json, state_to_json
 
 REVISIONS = [RevisionId(f"v{n}") for n in range(1, 5)]
 CHECKS = ("slo", "regression")
@@ -164,6 +170,20 @@ class AnyOrder(RuleBasedStateMachine):
         said = verdict(kind, upper=upper)
         number = self.state.pass_number - late
         self.send(Judged(at_ms=self.now, pass_number=number, verdict=said))
+
+    @initialize(plan=plans)
+    def has_a_stable(self, plan: Plan) -> None:
+        """Most stories begin with a revision that serves."""
+        self.deploys(REVISIONS[0], plan)
+        self.observes(1, 0)
+        self.acknowledges(0)
+
+    @precondition(lambda self: not self.state.in_pass)
+    @rule(plan=plans, revision=st.sampled_from(REVISIONS), kind=kinds)
+    def runs_a_candidate(self, plan: Plan, revision: RevisionId, kind: VerdictKind) -> None:
+        self.deploys(revision, plan)
+        self.polls_on(VerdictKind.INCONCLUSIVE, 3)
+        self.judges(kind, 0, 0.5)
 
     @precondition(lambda self: self.state.in_pass)
     @rule(kind=kinds, polls=st.integers(1, 12))
