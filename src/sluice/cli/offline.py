@@ -1,15 +1,15 @@
 """Commands that need nothing running: plan, lint, simulate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sluice.cli.exits import ExitCode, WrongUsage
 from sluice.cli.options import OutputOption, seconds
-from sluice.cli.output import Output, emit
+from sluice.cli.output import Output, emit, working
 from sluice.reports import words
 from sluice.reports.plan import plan_report, plan_view
 from sluice.reports.simulation import simulation_view
@@ -54,13 +54,10 @@ def plan(
         plan_report(spec.to_plan(release, documents.policy_of(release)), rps=rps)
         for release in _releases(documents)
     )
-
     emit(
         output,
         reports,
-        lambda place: Group(
-            *(part for report in reports for part in (plan_view(report, place), Text()))
-        ),
+        lambda place: Group(*_spaced(plan_view(report, place) for report in reports)),
     )
 
 
@@ -121,22 +118,30 @@ def simulate(
     policy = documents.policy_of(release)
     settings = spec.analysis_settings(release, policy, documents.slos)
     objectives = [objective.name for objective in settings.objectives]
-    result = run(
-        spec.to_plan(release, policy),
-        settings,
-        stable_bad=_rates("--stable", stable, objectives),
-        candidate_bad=_rates("--candidate", candidate, objectives),
-        rps=rps,
-        fault_after_s=seconds(fault_after),
-        runs=runs,
-        seed=seed,
-    )
+    with working(f"simulating {runs:,} passes ..."):
+        result = run(
+            spec.to_plan(release, policy),
+            settings,
+            stable_bad=_rates("--stable", stable, objectives),
+            candidate_bad=_rates("--candidate", candidate, objectives),
+            rps=rps,
+            fault_after_s=seconds(fault_after),
+            runs=runs,
+            seed=seed,
+        )
     late = f", after {words.duration(seconds(fault_after) * 1000)}" if seconds(fault_after) else ""
     title = (
         f"{release.name}: {runs:,} passes at {rps:g} requests per second; bad answers: "
         f"stable {' '.join(stable)}, candidate {' '.join(candidate)}{late}"
     )
     emit(output, result, lambda place: simulation_view(result, title, place))
+
+
+def _spaced(views: Iterable[RenderableType]) -> Iterator[RenderableType]:
+    for number, view in enumerate(views):
+        if number:
+            yield Text()
+        yield view
 
 
 def _releases(documents: "spec.Documents") -> "tuple[spec.Release, ...]":
