@@ -198,6 +198,8 @@ def _problem(status: int, content: bytes) -> SluiceError:
             entries = body.get("faults") or ()
             faults = [_fault(entry) for entry in entries if isinstance(entry, dict)]
             return SpecError(faults or [Fault(path="request", reason=detail)])
+        case 507:
+            return StateError(detail)
         case code:
             return TransientError(f"the supervisor could not do it ({code}): {detail}")
 

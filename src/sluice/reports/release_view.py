@@ -217,7 +217,7 @@ def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         yield from paragraph("Steps", _steps(status.rungs, canvas), canvas.width)
     if status.next:
         yield from paragraph("Next", status.next, canvas.width)
-    if status.warm_left_ms:
+    elif status.warm_left_ms:
         left = words.duration(status.warm_left_ms)
         yield from paragraph("Warm", f"the old stable stays ready for {left}", canvas.width)
     if status.acknowledged < status.generation:
