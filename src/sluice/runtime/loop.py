@@ -449,13 +449,15 @@ class Loop:
             UnknownRelease: there is none of that name.
         """
         entries = await self._journal.entries(name)
-        if not entries:
+        tracked = self.releases.get(name)
+        if not entries and tracked is None:
             self._tracked(name)
-        return [
+        kept = [
             decision_from_json({k: v for k, v in entry.items() if k != "entry"})
             for entry in entries
             if entry.get("entry") == "decision"
         ]
+        return [*kept, *(tracked.core.fresh if tracked else ())]
 
     async def polls(self, name: str) -> list[Mapping[str, object]]:
         """Every used poll that the journal kept, oldest first."""
