@@ -10,8 +10,10 @@ from sluice.analysis.checks import Bets, slo_factors
 from sluice.analysis.logmath import binomial_tail_at_most
 
 _RARE = 0.001
-_ALARM = 3.0
-_CEILING = 5.0
+_ALARM = 2.0
+"""Low on purpose: a false alarm skips a few polls, a missed one turns back a good candidate."""
+_CEILING = 10.0
+"""High enough to bridge the better polls within an incident, low enough to end with it."""
 
 
 def calm(alternatives: int) -> tuple[float, ...]:
