@@ -35,6 +35,10 @@ class Twin:
         grid = np.array([2 * allowed, 3 * allowed, 5 * allowed, 10 * allowed, 0.25, 0.8])
         grid = np.unique(grid[(grid > allowed) & (grid < 1.0)])[:, None]
         self._slo_bad, self._slo_good = np.log(grid / allowed), np.log((1 - grid) / (1 - allowed))
+        mild = 1.5 * allowed
+        watched = np.vstack([[[mild]], grid]) if mild < grid[0, 0] else grid
+        self._watch_bad = np.log(watched / allowed)
+        self._watch_good = np.log((1 - watched) / (1 - allowed))
         margin = self.objective.pass_budget * allowed
         below = _BELOW_MARGIN * margin
         self._pass_bad, self._pass_good = np.log(below / margin), np.log((1 - below) / (1 - margin))
@@ -42,7 +46,7 @@ class Twin:
         self._slo = np.full((len(grid), paths), config.gamma0)
         self._budget = np.zeros((6, paths))
         self._ratio = np.zeros(paths)
-        self._incident = np.zeros((len(grid), paths))
+        self._incident = np.zeros((len(watched), paths))
         self._compared = np.zeros(paths, np.int64)
         self._judged = np.zeros(paths, np.int64)
         self.fail_at, self.pass_at = -log(config.alpha), log(2.0 / config.beta)
@@ -60,10 +64,10 @@ class Twin:
         """Score one poll."""
         bad = bad_candidate + bad_stable
         if n_stable > 0:
-            fresh = bad_stable * self._slo_bad + (n_stable - bad_stable) * self._slo_good
-            self._incident = np.clip(self._incident + fresh, 0.0, 10.0)
+            fresh = bad_stable * self._watch_bad + (n_stable - bad_stable) * self._watch_good
+            self._incident = np.clip(self._incident + fresh, 0.0, 6.0)
         else:
-            self._incident = self._incident / 2.0
+            self._incident = self._incident * 0.98**n_candidate
         shared = self._incident.max(axis=0) >= 2.0
         shared |= bad_stable >= rare_from(n_stable, 1.0 - self.objective.target)
         if n_candidate > 0:

@@ -24,9 +24,8 @@ def false_alarms(failed: int, alpha: float) -> bool:
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.005, 0.01])
-@pytest.mark.parametrize("gamma0", [0.7, 1.0])
-def test_an_equal_candidate_fails_with_at_most_alpha(rate: float, gamma0: float) -> None:
-    config = replace(LOOSE, gamma0=gamma0, polls=1_000)
+def test_an_equal_candidate_fails_with_at_most_alpha(rate: float) -> None:
+    config = replace(LOOSE, polls=1_000)
     found = polls_until_failed(
         config, lambda _: (10, rate, 90, rate), paths=PATHS, polls=1_000, seed=101
     )
@@ -67,10 +66,8 @@ def test_a_false_alarm_would_be_seen() -> None:
     assert false_alarms(int(alarmed.sum()), 0.05)
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.05, 0.2, 0.8])
-@pytest.mark.parametrize(
-    ("candidate", "stable"), [(1, 9), (5, 5), (25, 25), (5, 45), (100, 900)], ids=str
-)
+@pytest.mark.parametrize("rate", [0.015, 0.05, 0.8])
+@pytest.mark.parametrize(("candidate", "stable"), [(1, 9), (5, 5), (25, 25), (500, 500)], ids=str)
 def test_an_incident_that_hits_both_rarely_turns_back_a_good_candidate(
     rate: float, candidate: int, stable: int
 ) -> None:
@@ -78,7 +75,7 @@ def test_an_incident_that_hits_both_rarely_turns_back_a_good_candidate(
         now = rate if 30 < k <= 330 else 0.002
         return candidate, now, stable, now
 
-    found = polls_until_failed(CONFIG, draw, paths=300, polls=360, seed=113)
+    found = polls_until_failed(CONFIG, draw, paths=250, polls=360, seed=113)
     # Without the CUSUM over polls 60% to 100% of these candidates are turned back.
     assert (found <= 360).mean() <= 0.02
 

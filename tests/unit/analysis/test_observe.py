@@ -188,7 +188,7 @@ def test_an_incident_that_hits_both_does_not_fail_the_candidate() -> None:
     healthy, incident = (10, 0, 90, 0), (10, 3, 90, 27)
     state, verdicts = run(CONFIG, [*[healthy] * 20, *[incident] * 60, *[healthy] * 20])
     assert {verdict.kind for verdict in verdicts} <= {VerdictKind.INCONCLUSIVE, VerdictKind.PASSED}
-    assert 30 <= state.objectives[0].slo.used <= 40
+    assert 29 <= state.objectives[0].slo.used <= 40
     _, verdicts = run(CONFIG, [*[healthy] * 20, *[(10, 3, 90, 0)] * 6])
     assert verdicts[-1].kind is VerdictKind.FAILED
 

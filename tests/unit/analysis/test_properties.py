@@ -147,7 +147,7 @@ def test_no_check_expects_to_gain_while_its_null_hypothesis_holds(
         stable = binomial(x_s, n_stable, p_stable)
         for name, factors, rate in (
             ("regression", checks.regression_factors(known, batch) or [0.0] * 8, p_allowed),
-            ("slo", checks.slo_factors(known, n_candidate, x_c), 0.01 * part),
+            ("slo", checks.slo_factors(known, batch), 0.01 * part),
             ("budget", checks.budget_factors(known, batch), p_margin),
         ):
             chance = stable * binomial(x_c, n_candidate, rate)
