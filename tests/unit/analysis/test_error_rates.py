@@ -15,7 +15,7 @@ from sluice.analysis import AnalysisConfig
 from sluice.analysis.bounds import least_requests_ratio
 
 LOOSE = replace(CONFIG, alpha=0.05)
-PATHS = 2_000
+PATHS = 1_000
 
 
 def false_alarms(failed: int, alpha: float) -> bool:

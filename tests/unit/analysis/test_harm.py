@@ -11,7 +11,7 @@ from benchmarks.detection import figures, peers, ramped
 def test_a_dead_candidate_on_the_default_ramp_harms_no_more_than_the_budget(rps: float) -> None:
     random = np.random.default_rng(17)
     outcomes = [
-        ramped.release(rps=rps, candidate=1.0, stable=0.005, random=random) for _ in range(250)
+        ramped.release(rps=rps, candidate=1.0, stable=0.005, random=random) for _ in range(150)
     ]
     harmed = np.array([outcome.harmed for outcome in outcomes])
     assert harmed.mean() <= 10

@@ -6,7 +6,7 @@ from itertools import product
 from math import comb, exp
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.analysis.traffic import (
     CANDIDATE,
@@ -21,6 +21,9 @@ from tests.unit.analysis.traffic import (
 from sluice.analysis import checks, from_json, observe, start, to_json
 from sluice.analysis.checks import Batch
 from sluice.nouns import VerdictKind
+
+# No deadline: a busy machine is not a failure.
+few = settings(max_examples=40, deadline=None)
 
 
 @st.composite
@@ -37,6 +40,7 @@ def batches(draw: st.DrawFn, most: int = 60) -> tuple[int, int, int, int]:
 passes = st.lists(batches(), min_size=1, max_size=12)
 
 
+@few
 @given(passes, st.randoms(use_true_random=False))
 def test_without_restarts_the_order_of_polls_does_not_matter(
     traffic: list[tuple[int, int, int, int]], random: object
@@ -51,6 +55,7 @@ def test_without_restarts_the_order_of_polls_does_not_matter(
     assert (a.n_candidate, a.bad_candidate) == (b.n_candidate, b.bad_candidate)
 
 
+@few
 @given(batches(), st.integers(0, 10))
 def test_one_poll_says_what_two_halves_of_it_say(
     batch: tuple[int, int, int, int], parts: int
@@ -63,6 +68,7 @@ def test_one_poll_says_what_two_halves_of_it_say(
     assert halves.objectives[0].slo.log_e == pytest.approx(whole.objectives[0].slo.log_e, abs=1e-9)
 
 
+@few
 @given(passes, st.integers(0, 12))
 def test_a_pass_resumed_from_json_goes_on_as_if_nothing_had_happened(
     traffic: list[tuple[int, int, int, int]], crash: int
@@ -80,6 +86,7 @@ def test_a_pass_resumed_from_json_goes_on_as_if_nothing_had_happened(
     assert other == state
 
 
+@few
 @given(st.lists(batches(), max_size=10))
 def test_a_candidate_without_requests_neither_passes_nor_fails(
     traffic: list[tuple[int, int, int, int]],
@@ -89,6 +96,7 @@ def test_a_candidate_without_requests_neither_passes_nor_fails(
     assert all(verdict.log_e == pytest.approx(0.0, abs=1e-9) for verdict in verdicts)
 
 
+@few
 @given(passes, st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))
 def test_restarts_of_a_router_and_unreadable_polls_change_no_e_value(
     traffic: list[tuple[int, int, int, int]], restarts: set[int], unreadable: set[int]
@@ -111,6 +119,7 @@ def test_restarts_of_a_router_and_unreadable_polls_change_no_e_value(
         assert shaken == verdict
 
 
+@few
 @given(passes, st.lists(st.booleans(), min_size=12, max_size=12))
 def test_it_does_not_matter_which_router_served_a_poll(
     traffic: list[tuple[int, int, int, int]], choices: list[bool]
@@ -126,6 +135,7 @@ def test_it_does_not_matter_which_router_served_a_poll(
         assert divided == verdict
 
 
+@few
 @given(
     st.integers(1, 3),
     st.integers(1, 4),
@@ -160,6 +170,7 @@ def binomial(x: int, n: int, p: float) -> float:
     return float(comb(n, x) * p**x * (1 - p) ** (n - x))
 
 
+@few
 @given(st.integers(1, 3), st.integers(1, 4), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
 def test_pass_by_ratio_expects_no_gain_from_a_candidate_twice_as_bad(
     n_candidate: int, n_stable: int, p_stable: float, part: float
@@ -175,6 +186,7 @@ def test_pass_by_ratio_expects_no_gain_from_a_candidate_twice_as_bad(
     assert expected <= 1.0 + 1e-9
 
 
+@few
 @given(passes)
 def test_every_verdict_is_sound(traffic: list[tuple[int, int, int, int]]) -> None:
     _, verdicts = run(CONFIG, traffic)
