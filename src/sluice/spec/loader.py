@@ -4,7 +4,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +41,7 @@ OTHERS = (
     "Service",
 )
 """Kinds of OpenSLO v1 that stand beside an SLO in many files."""
+_SCALARS = (str, int, float, bool, NoneType)
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -107,8 +110,10 @@ def load(
     """
     faults: list[Fault] = []
     found: list[Source] = []
+    names: list[str] = []
     for source in sources:
         name = _name(source)
+        names.append(name)
         try:
             trees = list(_trees(source, stdin, name, faults))
         except OSError as error:
@@ -124,7 +129,7 @@ def load(
             )
             for tree in trees
         ]
-    return _checked(found, faults)
+    return _checked(found, faults, names)
 
 
 def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
@@ -145,7 +150,7 @@ def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
             faults.append(Fault(path="document", reason=reason, file=name))
         else:
             found.append(Source(kind="", value=value, file=name, lines=Lines(0)))  # type: ignore[arg-type]  # whether it is an object is checked next
-    return _checked(found, faults)
+    return _checked(found, faults, [name])
 
 
 def to_object(document: Document) -> dict[str, Any]:
@@ -214,7 +219,8 @@ def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
         return decode(file.read(MAX_BYTES + 1))
 
 
-def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
+def _checked(found: Sequence[Source], faults: list[Fault], names: Sequence[str]) -> Documents:
+    """Documents, or every fault in the order of the named sources and their lines."""
     documents: list[Document] = []
     places: dict[tuple[str, str], Place] = {}
     linked: list[Source] = []
@@ -244,8 +250,7 @@ def _checked(found: Sequence[Source], faults: list[Fault]) -> Documents:
         if loc not in source.told:
             faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
     if faults:
-        files = {source.file: i for i, source in enumerate(found)}
-        raise SpecError(sorted(faults, key=lambda f: (files.get(f.file, len(files)), f.line)))
+        raise SpecError(sorted(faults, key=lambda fault: (names.index(fault.file), fault.line)))
     return Documents(
         releases=tuple(d for d in documents if isinstance(d, Release)),
         policies=tuple(d for d in documents if isinstance(d, ReleasePolicy)),
@@ -278,7 +283,7 @@ def _kind(value: Mapping[str, Any], place: Place, faults: list[Fault]) -> str | 
     return None
 
 
-def _not_json(value: object) -> str:
+def _not_json(value: Any) -> str:
     """Why a value is no JSON within our limits; empty when it is."""
     count = 0
     waiting = [(value, 0)]
@@ -287,15 +292,15 @@ def _not_json(value: object) -> str:
         count += 1
         if depth > MAX_DEPTH or count > MAX_VALUES:
             return f"is nested more than {MAX_DEPTH} deep or holds more than {MAX_VALUES} values"
-        if isinstance(item, dict):
-            if not all(isinstance(key, str) for key in item):
+        kind = type(item)
+        if kind is dict:
+            if any(type(key) is not str for key in item):
                 return "is no JSON: a key is not text"
             waiting += [(child, depth + 1) for child in item.values()]
-        elif isinstance(item, list):
+        elif kind is list:
             waiting += [(child, depth + 1) for child in item]
-        elif isinstance(item, float):
-            if item != item or item in (float("inf"), float("-inf")):
-                return f"is no JSON: {item} is no number"
-        elif not isinstance(item, str | int | None):
-            return f"is no JSON: it holds a {type(item).__name__}"
+        elif kind is float and not isfinite(item):
+            return f"is no JSON: {item} is no number"
+        elif kind not in _SCALARS:
+            return f"is no JSON: it holds a {kind.__name__}"
     return ""
