@@ -116,7 +116,8 @@ def _said(error: SpecError, *, lines: bool = False) -> None:
     text.encode()
     assert error.faults, "refused without a fault"
     assert all(fault.path and fault.reason for fault in error.faults), text
-    assert not any(word in text for word in JARGON), text
+    assert not any(word.lower() in text.lower() for word in JARGON), text
+    assert "does not fit here" not in text, f"a fault without words of its own: {text}"
     assert text.replace("\n", "").isprintable(), repr(text)
     assert not lines or all(fault.line or fault.path == "file" for fault in error.faults), text
 

@@ -12,7 +12,7 @@ from sluice.errors import Fault, SpecError
 from sluice.nouns import Capabilities, Match, Objective, RevisionId, Shield, Workload
 from sluice.spec.base import Loc
 from sluice.spec.canary import Canary, Step
-from sluice.spec.loader import dotted
+from sluice.spec.places import dotted
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
 from sluice.spec.slo import SLO

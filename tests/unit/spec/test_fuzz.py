@@ -33,6 +33,7 @@ def test_one_seed_makes_one_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_loader_that_drops_a_field_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "to_object", lambda document: {"kind": document.kind})
+    monkeypatch.setattr(target, "_text", lambda _: None)
     failure = fuzz.run(fuzz.Chunk(target="spec", seed=0, count=200))
     assert failure is not None
     assert "a field was dropped" in failure.trace
@@ -49,7 +50,7 @@ def test_any_other_error_than_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object) -> str:
         raise KeyError("our bug")
 
-    monkeypatch.setattr(loader, "dotted", broken)
+    monkeypatch.setattr(loader, "relations_in", broken)
     failure = fuzz.run(fuzz.Chunk(target="spec", seed=0, count=50))
     assert failure is not None
     assert "our bug" in failure.trace
