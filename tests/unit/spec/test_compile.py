@@ -1,5 +1,6 @@
 import pytest
-from tests.unit.spec.documents import documents, policy, release
+import yaml
+from tests.unit.spec.documents import RELEASE, changed, documents, policy, release
 
 from sluice.engine.plan import OnInconclusive, Plan, Ramp
 from sluice.errors import SpecError
@@ -7,7 +8,9 @@ from sluice.nouns import Capabilities, Objective
 from sluice.spec import (
     DEFAULT_OBJECTIVES,
     DEFAULT_POLICY,
+    Text,
     analysis_settings,
+    load,
     objectives_of,
     to_plan,
     workload_of,
@@ -32,7 +35,24 @@ def test_what_a_data_plane_cannot_do_is_refused_by_path() -> None:
         "spec.traffic.forcedHeader",
     }
     assert refused(Capabilities(weights=False)) == {"spec.strategy.canary"}
-    assert refused(Capabilities(lease=False)) == {"spec.lease"}
+    assert refused(Capabilities(lease=False)) == {"spec.policyRef"}
+
+
+def test_a_refused_plan_says_file_and_line() -> None:
+    shielded = changed(
+        RELEASE,
+        {
+            "spec/policyRef": ...,
+            "spec/strategy": {"canary": {"shield": {"perTryTimeout": "1s"}}},
+        },
+    )
+    text = yaml.safe_dump(shielded)
+    loaded = load([Text(text=text, name="taxi.yaml")])
+    (given,) = loaded.releases
+    with pytest.raises(SpecError) as caught:
+        to_plan(given, None, Capabilities(shield=False), place=loaded.place(given))
+    line = next(i for i, row in enumerate(text.splitlines(), 1) if "shield:" in row)
+    assert str(caught.value).startswith(f"taxi.yaml:{line}: spec.strategy.canary.shield: ")
 
 
 def test_what_nobody_asked_for_is_not_refused() -> None:

@@ -3,9 +3,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.spec import tree as tree_module
 from sluice.spec.tree import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Unreadable, decode, read
 
 printable = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), max_size=20)
@@ -109,6 +111,20 @@ def test_a_byte_order_mark_is_fine_and_other_encodings_are_not() -> None:
     with pytest.raises(Unreadable) as caught:
         decode("a: 1\nb: é".encode("latin-1"))
     assert caught.value.fault.line == 2
+
+
+@pytest.mark.parametrize("loader", [yaml.CSafeLoader, yaml.SafeLoader])
+def test_both_readers_of_pyyaml_read_and_refuse_the_same(
+    loader: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_module, "_LOADER", loader)
+    (tree,) = read("a: &x [1, 'y']\nb: *x\nc: no\n")
+    assert tree.value == {"a": [1, "y"], "b": [1, "y"], "c": "no"}
+    assert [fault.line for fault in tree.faults] == [3]
+    for text, line in (("é: 1\na: \x01", 2), ("a:\n\tb: 1", 2), ("a: 1\n b: 2", 2)):
+        with pytest.raises(Unreadable) as caught:
+            list(read(text))
+        assert caught.value.fault.line == line
 
 
 @given(st.text(st.sampled_from("ab:-&*!?|>'\"{}[], \n\t#%@`~01.\u2028\x00\x85é<"), max_size=40))
