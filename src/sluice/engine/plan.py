@@ -16,6 +16,7 @@ class Fixed:
     """A weight that a person chose."""
 
     weight_bp: int
+    kind: Literal["fixed"] = "fixed"
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight_bp < BP_TOTAL:
@@ -31,6 +32,7 @@ class Ramp:
     """Largest factor from one poll to the next."""
     harm_budget: float = 10.0
     """Expected excess bad answers in any decision interval."""
+    kind: Literal["ramp"] = "ramp"
 
     def __post_init__(self) -> None:
         if not 0 < self.max_bp < BP_TOTAL:
@@ -42,6 +44,8 @@ class Ramp:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByReady:
     """Weight follows the candidate's share of all ready replicas."""
+
+    kind: Literal["byReady"] = "byReady"
 
 
 WeightRule = Fixed | Ramp | ByReady

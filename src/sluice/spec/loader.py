@@ -83,6 +83,7 @@ class Documents:
 def load(
     sources: Iterable[str | Path | Text],
     *,
+    known: Documents | None = None,
     stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read(MAX_BYTES + 1),
 ) -> Documents:
     """Read and check documents.
@@ -90,7 +91,12 @@ def load(
     Args:
         sources: Paths of YAML or JSON files with any number of documents, ``-`` for standard
             input, or texts.
+        known: Documents that exist already: references may lead to them. Given ones of the same
+            kind and name take their place.
         stdin: Reads all of standard input.
+
+    Returns:
+        The given documents, and of the known ones the policies and SLOs.
 
     Raises:
         SpecError: with every fault of every document; nothing is returned then.
@@ -110,7 +116,7 @@ def load(
             told = frozenset(fault.loc for fault in tree.faults)
             place = Place(file=name, lines=tree.lines, told=told)
             found.append(Source(value=tree.value, place=place))
-    return _checked(found, faults, names)
+    return _checked(found, faults, names, known)
 
 
 def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
@@ -185,13 +191,18 @@ def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
         return decode(file.read(MAX_BYTES + 1))
 
 
-def _checked(found: Sequence[Source], faults: list[Fault], names: Sequence[str]) -> Documents:
+def _checked(
+    found: Sequence[Source],
+    faults: list[Fault],
+    names: Sequence[str],
+    known: Documents | None = None,
+) -> Documents:
     """Documents, or every fault in the order of the named sources and their lines."""
     documents: list[Document] = []
     places: dict[tuple[str, str], Place] = {}
-    known = [source for source in found if _is_known(source, faults)]
+    readable = [source for source in found if _is_known(source, faults)]
     wrong: list[tuple[Source, Loc, str]] = []
-    for source in known:
+    for source in readable:
         model = MODELS[source.kind]
         try:
             document = model.model_validate(source.value)
@@ -200,7 +211,13 @@ def _checked(found: Sequence[Source], faults: list[Fault], names: Sequence[str])
         else:
             documents.append(document)
             places[document.kind, document.name] = source.place
-    wrong += broken_links(known)
+    given = {(source.kind, source.name) for source in readable}
+    there = [item for item in known or () if (item.kind, item.name) not in given]
+    documents += [item for item in there if not isinstance(item, Release)]
+    # Known ones first: a host that two releases claim is the fault of the given one.
+    place = Place(file=names[0] if names else "")
+    before = [Source(value=to_object(item), place=place) for item in there]
+    wrong += broken_links([*before, *readable])
     faults += [
         source.place.fault(loc, reason)
         for source, loc, reason in wrong

@@ -120,6 +120,29 @@ def test_a_bad_policy_does_not_make_its_reference_dangle() -> None:
     assert set(faults(policy={"spec/alpha": 7})) == {"spec.alpha"}
 
 
+def test_references_may_lead_to_known_documents() -> None:
+    later = changed(RELEASE, {"spec/replicas": 5})
+    loaded = load([Text(text=yaml.safe_dump(later))], known=documents())
+    assert [release.spec.replicas for release in loaded.releases] == [5]
+    assert loaded.policy_of(loaded.releases[0]) == documents().policies[0]
+    assert loaded.slos == documents().slos
+
+
+def test_a_given_document_takes_the_place_of_a_known_one() -> None:
+    stricter = changed(POLICY, {"spec/alpha": 0.0001})
+    loaded = load([Text(text=yaml.safe_dump(stricter))], known=documents())
+    assert [policy.spec.alpha for policy in loaded.policies] == [0.0001]
+
+
+def test_a_host_of_a_known_release_is_refused_where_it_is_claimed_again() -> None:
+    other = changed(RELEASE, {"metadata/name": "fare", "spec/traffic": {"hosts": ["taxi"]}})
+    with pytest.raises(SpecError) as caught:
+        load([Text(text=yaml.safe_dump(other), name="fare.yaml")], known=documents())
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.path) == ("fare.yaml", "spec.traffic.hosts[0]")
+    assert fault.line > 0
+
+
 def test_null_is_told_as_empty_where_a_value_is_needed() -> None:
     assert faults({"spec/keepWarm": None})["spec.keepWarm"].startswith("must be a duration")
     assert faults({"spec/replicas": None})["spec.replicas"].startswith("is empty")
