@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from sluice.errors import InvariantError, StateError, TransientError
+from sluice.platforms.local import procfs
 from sluice.platforms.local.aio import now_s
 from sluice.platforms.local.backoff import Backoff
 from sluice.platforms.local.folder import StateFolder
@@ -197,3 +198,13 @@ async def stop_daemons(folder: StateFolder, *, but: Collection[str] = ()) -> lis
     for record, _ in found:
         drop_record(folder.processes, record.name)
     return [process.record.name for process in running]
+
+
+def is_running(folder: StateFolder, name: str) -> bool:
+    """Whether a daemon of this name runs in a folder, whoever started it."""
+    return any(
+        record.name == name
+        and record.boot == procfs.boot_id()
+        and procfs.start_ticks(record.pid) == record.ticks
+        for record in read_records(folder.processes)
+    )
