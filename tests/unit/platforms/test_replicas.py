@@ -205,6 +205,15 @@ async def test_a_router_that_never_lets_go_does_not_hold_a_drain_for_ever(tmp_pa
         await until_gone(platform)
 
 
+async def test_closing_waits_for_no_confirmation(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with running(tmp_path, drain_confirm_s=600.0) as platform:
+        await platform.scale(workload(), 1)
+        await until_ready(platform, 1)
+        began_s = loop.time()
+    assert loop.time() - began_s < 60
+
+
 async def test_the_pre_stop_hook_runs_before_sigterm(
     platform: LocalPlatform, tmp_path: Path
 ) -> None:
