@@ -17,7 +17,7 @@ from sluice.engine.plan import OnInconclusive, Plan, Ramp
 from sluice.engine.state import Mode, State
 from sluice.nouns import RevisionId, Verdict, VerdictKind
 
-_WALKS, _LONGEST = 400, 90
+_WALKS, _LONGEST = 200, 200
 _REVISIONS = tuple(RevisionId(name) for name in ("v1", "v2", "v3"))
 _PLAN = Plan(
     release="taxi",
@@ -158,7 +158,7 @@ def _event(draw: random.Random, state: State) -> events.Event:
         return events.Observed(at_ms=at_ms, ready=ready)
     if draw.random() < 0.3:
         return events.Acknowledged(at_ms=at_ms, generation=state.generation)
-    if draw.random() < 0.4:
+    if draw.random() < 0.5:
         kind = draw.choice((*VerdictKind, VerdictKind.PASSED, VerdictKind.PASSED))
         said = Verdict(kind=kind, reason="", taken_ms=at_ms)
         return events.Judged(at_ms=at_ms, pass_number=state.pass_number, verdict=said)
@@ -177,4 +177,9 @@ def _event(draw: random.Random, state: State) -> events.Event:
 
 
 def _plan(draw: random.Random) -> Plan:
-    return replace(_PLAN, watch=draw.random() < 0.5)
+    """The plan with steps and a gate, or one that needs only a verdict; either may watch."""
+    watched = replace(_PLAN, watch=draw.random() < 0.5)
+    if draw.random() < 0.5:
+        return watched
+    ramp = canary_stage(steps=(), ramp=Ramp(), deadline_ms=60_000)
+    return replace(watched, stages=(ramp,), min_bake_ms=0)
