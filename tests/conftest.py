@@ -1,4 +1,4 @@
-"""Event loops that end, and Hypothesis: the same cases on every run, and no deadline, because machines are shared.
+"""Event loops that end; Hypothesis with the same cases on every run and without a deadline.
 
 ``HYPOTHESIS_PROFILE=explore make test`` looks for new ones.
 """
