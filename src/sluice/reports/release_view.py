@@ -159,7 +159,7 @@ def _bar(
     name: str, log_e: float, log_threshold: float, kind: VerdictKind, canvas: Canvas
 ) -> tuple[str | Text, ...]:
     fired = log_e >= log_threshold
-    drawn = log_bar(log_e, log_threshold, min(30, max(10, canvas.width - 54)), canvas.glyphs)
+    drawn = log_bar(log_e, log_threshold, min(30, max(10, canvas.width - 60)), canvas.glyphs)
     said = Text(drawn, style=VERDICT_STYLE[kind] if fired else "")
     if fired:
         said.append(f" {kind}")
