@@ -79,7 +79,8 @@ class Health:
             )
 
     async def _stay_alive(self, probe: Probe) -> str:
-        await asyncio.sleep(probe.initial_delay_s)
+        # Unlike readiness, asking early can do harm: never before a whole period has passed.
+        await asyncio.sleep(max(probe.initial_delay_s, probe.period_s))
         judge = Judge(probe, well=True)
         while True:
             fault = await ask(probe.ask, self._target, timeout_s=probe.timeout_s)

@@ -133,13 +133,21 @@ class LocalPlatform:
         if stop:
             for revision in self._revisions.values():
                 revision.resize(0)
-            await asyncio.gather(*(item.ended() for item in self._revisions.values()))
+            await asyncio.gather(
+                self._confirm_all(), *(item.ended() for item in self._revisions.values())
+            )
             self._tidy()
         for revision in self._revisions.values():
             await revision.leave()
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
+
+    async def _confirm_all(self) -> None:
+        """Whoever confirmed removals so far is leaving too: the grace must do."""
+        await asyncio.sleep(self._world.options.drain_grace_s)
+        for revision in self._revisions.values():
+            revision.confirm_removed(None)
 
     async def _adopt(self, wanted: Collection[str] | None) -> None:
         folder = self._world.folder

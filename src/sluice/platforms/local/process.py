@@ -141,9 +141,8 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL to the process and to all that it started."""
-        if self._descriptor is None or self._exit.done():
-            return
-        _kill_group(self.record.pid)
+        if procfs.start_ticks(self.record.pid) == self.record.ticks:
+            _kill_group(self.record.pid)
         self._signal(signal.SIGKILL)
 
     async def stop(self, grace_s: float) -> Exit:
@@ -255,7 +254,7 @@ def _kill_marked(pid: int, token: str) -> None:
     except OSError:
         return
     try:
-        if pid in procfs.marked(token):
+        if procfs.has_mark(pid, token):  # asked after the pidfd: still the same process
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         return

@@ -31,15 +31,17 @@ def start_ticks(pid: int) -> int | None:
     return None if state in ("Z", "X", "x") else ticks
 
 
+def has_mark(pid: int, token: str) -> bool:
+    """Whether a process has this token in its environment; False when it is gone or not ours."""
+    try:
+        environment = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return False
+    return f"{MARKER}={token}".encode() in environment.split(b"\0")
+
+
 def marked(token: str) -> Iterator[int]:
     """Ids of the processes whose environment carries this token."""
-    needle = f"{MARKER}={token}".encode()
     for entry in os.scandir(_PROC):
-        if not entry.name.isdecimal():
-            continue
-        try:
-            environment = (_PROC / entry.name / "environ").read_bytes()
-        except OSError:  # gone in the meantime, or not ours
-            continue
-        if needle in environment.split(b"\0"):
+        if entry.name.isdecimal() and has_mark(int(entry.name), token):
             yield int(entry.name)

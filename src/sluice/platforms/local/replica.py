@@ -1,6 +1,7 @@
 """One replica from its first start to its end: started, watched, started again, drained."""
 
 import asyncio
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -275,7 +276,9 @@ class Replica:
 
     def _after(self, ending: _Ending, record: ProcessRecord) -> float:
         """Seconds to wait before the next start; the message says why it is needed."""
-        said = last_line(self.log, since=self._log_from)
+        # Whoever is killed from outside has no last words, only an unsuspecting line.
+        outside = ending.exit.status in (-signal.SIGKILL, -signal.SIGTERM)
+        said = "" if outside else last_line(self.log, since=self._log_from)
         why = ending.unwell or (f"{ending.exit}: {said}" if said else str(ending.exit))
         self._unready(why)
         lived_s = now_s() - self._began_s

@@ -120,10 +120,10 @@ class RevisionSet:
             message=f"{waiting[0].name}: {waiting[0].message}" if waiting else "",
         )
 
-    def confirm_removed(self, names: frozenset[str]) -> None:
-        """No router sends requests to these replicas any more."""
+    def confirm_removed(self, names: frozenset[str] | None) -> None:
+        """No router sends requests to these replicas any more; None: to any."""
         for replica in self._replicas.values():
-            if replica.name in names:
+            if names is None or replica.name in names:
                 replica.confirm_removed()
 
     async def ended(self) -> None:

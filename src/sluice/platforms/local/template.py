@@ -102,14 +102,12 @@ def _container(reader: Reader, traffic: str | int, grace_s: float) -> ProcessSpe
         refused=_CONTAINER_REFUSED,
     )  # fmt: skip
     command = reader.strings("command")
-    if not command and "command" not in reader.value:
+    if not reader.value.get("command"):
         reader.fault(
             "command",
             "is needed on a laptop, where no image says what to run: "
             'for instance ["python", "-m", "my_model"]',
         )
-    elif not command:
-        reader.fault("command", "is empty")
     ports = _Ports(reader, traffic)
     readiness = _probe(reader, "readinessProbe", ports)
     lifecycle = reader.child("lifecycle")
