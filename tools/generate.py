@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sluice.spec import schema_of
-from tools import goldens, reference
+from tools import generate_cli, goldens, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +27,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/release-policy.json": partial(_schema, "ReleasePolicy"),
     "schemas/slo.json": partial(_schema, "SLO"),
     "docs/reference/release.md": reference.page,
+    "docs/reference/cli.md": generate_cli.page,
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }

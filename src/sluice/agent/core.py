@@ -327,6 +327,17 @@ class Agent:
             alone = Rendered(clusters={name: old.clusters[name]}, endpoints=endpoints, hosts=())
             self._lingering[name] = _Lingering(alone, self._now_s())
 
+    @property
+    def has_ripe(self) -> bool:
+        """Whether a sweep could find something; read the counters first, for the last time."""
+        return bool(self._ripe())
+
+    def _ripe(self) -> list[ClusterName]:
+        now = self._now_s()
+        return [
+            name for name, item in self._lingering.items() if now - item.since_s >= self._linger_s
+        ]
+
     async def sweep(self, busy: Callable[[ClusterName], bool]) -> None:
         """Remove the clusters that have lingered long enough and have nothing under way.
 
@@ -334,12 +345,7 @@ class Agent:
             TransientError: Envoy does not answer, or not in time.
         """
         async with self._lock:
-            now = self._now_s()
-            ripe = [
-                name
-                for name, item in self._lingering.items()
-                if now - item.since_s >= self._linger_s and not busy(name)
-            ]
+            ripe = [name for name in self._ripe() if not busy(name)]
             if not ripe:
                 return
             kept = dict(self._lingering)

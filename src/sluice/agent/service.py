@@ -90,7 +90,9 @@ async def _sweep(agent: Agent, sampler: Sampler, interval_s: float) -> None:
     while True:
         await asyncio.sleep(interval_s)
         try:
-            await agent.sweep(sampler.is_busy)
+            if agent.has_ripe:
+                await sampler.tallies()
+                await agent.sweep(sampler.is_busy)
         except (TransientError, RoutingRefused, StateError) as error:
             log.warning("agent.sweep_failed", reason=str(error))
 

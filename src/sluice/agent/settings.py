@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     max_requests: Annotated[int, Field(ge=1)] = 16_384
     """Requests in flight, waiting or retried for each arm; more are answered 503."""
     mirror_requests: Annotated[int, Field(ge=1)] = 64
-    """Copies in flight per mirrored revision: a slow shadow cannot take more of the machine."""
+    """Copies in flight per mirrored revision, and as many that wait: a slow shadow cannot take more
+    of the machine."""
     mirror_timeout_ms: Milliseconds = 10_000
     """A copy is given up after so long, milliseconds."""
     connect_timeout_ms: Milliseconds = 1_000

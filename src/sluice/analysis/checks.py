@@ -1,5 +1,6 @@
 """The likelihood ratios of one poll: what each check bets, and on which alternatives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log1p
 
@@ -8,6 +9,7 @@ from sluice.nouns import Objective
 _RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0)
 _BUDGET_MULTIPLES = (2.0, 3.0, 5.0, 10.0)
 _BAD_RATES = (0.25, 0.8)
+_MILD_MULTIPLE = 1.5
 _BELOW_MARGIN = (0.02, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -42,6 +44,8 @@ class Bets:
     """rho - r0, likewise."""
     slo: tuple[tuple[float, float], ...]
     """(ln of the factor of a bad answer, of a good one), one pair per bad rate above the SLO's."""
+    watch: tuple[tuple[float, float], ...]
+    """The same for the bad rates at which stable is watched: those of ``slo`` and a milder one."""
     budget: tuple[tuple[float, float], ...]
     """The same for bad rates below the PASS margin."""
 
@@ -55,6 +59,8 @@ def bets(objective: Objective) -> Bets:
     allowed = 1.0 - objective.target
     bad_rates = sorted({*(m * allowed for m in _BUDGET_MULTIPLES), *_BAD_RATES})
     above = [g for g in bad_rates if allowed < g < 1.0] or [(1.0 + allowed) / 2.0]
+    mildest = _MILD_MULTIPLE * allowed
+    watched = [mildest, *above] if mildest < above[0] else above
     margin = objective.pass_budget * allowed
     return Bets(
         allowed=allowed,
@@ -64,6 +70,7 @@ def bets(objective: Objective) -> Bets:
         log_ratios=tuple(log(rho) for rho in _RATIOS),
         excess=tuple(objective.max_ratio * (rho - 1.0) for rho in _RATIOS),
         slo=tuple(_bernoulli(g, allowed) for g in above),
+        watch=tuple(_bernoulli(g, allowed) for g in watched),
         budget=tuple(_bernoulli(f * margin, margin) for f in _BELOW_MARGIN),
     )
 
@@ -94,10 +101,14 @@ def regression_factors(known: Bets, batch: Batch) -> list[float] | None:
     ]
 
 
-def slo_factors(known: Bets, requests: int, bad: int) -> list[float]:
-    """``slo``: null hypothesis p <= 1 - target, against each bad rate of the grid."""
-    good = requests - bad
-    return [bad * up + good * down for up, down in known.slo]
+def slo_factors(known: Bets, batch: Batch) -> list[float]:
+    """``slo``: null hypothesis p_c <= 1 - target, against each bad rate of the grid."""
+    return _factors(known.slo, batch.n_candidate, batch.bad_candidate)
+
+
+def watch_factors(known: Bets, batch: Batch) -> list[float]:
+    """The same for stable: null hypothesis p_s <= 1 - target."""
+    return _factors(known.watch, batch.n_stable, batch.bad_stable)
 
 
 def ratio_factors(known: Bets, batch: Batch) -> list[float] | None:
@@ -115,6 +126,9 @@ def ratio_factors(known: Bets, batch: Batch) -> list[float] | None:
 
 def budget_factors(known: Bets, batch: Batch) -> list[float]:
     """PASS by budget: null hypothesis p_c >= pass_budget * (1 - target)."""
-    bad = batch.bad_candidate
-    good = batch.n_candidate - bad
-    return [bad * up + good * down for up, down in known.budget]
+    return _factors(known.budget, batch.n_candidate, batch.bad_candidate)
+
+
+def _factors(grid: Sequence[tuple[float, float]], requests: int, bad: int) -> list[float]:
+    good = requests - bad
+    return [bad * up + good * down for up, down in grid]

@@ -33,7 +33,7 @@ def _nothing_known(known: Bets, restarts: Restarts) -> ObjectiveState:
         regression=fresh(len(known.log_ratios), restarts),
         ratio=fresh(1, ONCE),
         budget=fresh(len(known.budget), ONCE),
-        incident=incident.calm(len(known.slo)),
+        incident=incident.calm(known),
     )
 
 
@@ -101,10 +101,10 @@ def _advance(
     requests = batch.n_candidate
     shared = False
     if comparing:
-        evidence = incident.watch(known, evidence, batch.n_stable, batch.bad_stable)
-        shared = incident.is_shared(known, evidence, batch.n_stable, batch.bad_stable)
+        evidence = incident.watch(known, evidence, batch)
+        shared = incident.is_shared(known, evidence, batch)
     if requests > 0 and not shared:
-        factors = checks.slo_factors(known, requests, batch.bad_candidate)
+        factors = checks.slo_factors(known, batch)
         slo = score(slo, factors, requests, restarts)
         if comparing and not warming:
             budget = score(budget, checks.budget_factors(known, batch), requests, ONCE)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sluice.analysis.mixture import Mixture
 from sluice.errors import InvariantError, StateError
-from sluice.nouns import Objective, RevisionId, Snapshot
+from sluice.nouns import LATENCY_GRID_MS, Objective, RevisionId, Snapshot
 
 _FORMAT = 1
 
@@ -49,6 +49,10 @@ class AnalysisConfig:
                 raise InvariantError(f"target {objective.target} is outside (0, 1)")
             if objective.weight < 0.0 or not 0.0 < objective.pass_budget <= 1.0:
                 raise InvariantError(f"objective {objective.name}: weight or passBudget")
+            if objective.kind == "latency" and objective.threshold_ms not in LATENCY_GRID_MS:
+                raise InvariantError(
+                    f"objective {objective.name}: {objective.threshold_ms} ms is not measured"
+                )
             if objective.max_ratio < 1.0 or objective.pass_ratio <= 1.0:
                 raise InvariantError(f"objective {objective.name}: maxRatio or passRatio")
         if self.objectives and sum(objective.weight for objective in self.objectives) <= 0.0:

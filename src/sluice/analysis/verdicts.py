@@ -72,24 +72,29 @@ def judge(
         evidence.append(found)
         unseen = state.shielded if objective.kind == "availability" else 0
         harmed = max(harmed, known.bad_candidate - unseen)
-        limit = inf
-        if found.rate_candidate > bets.allowed:
-            limit = least_requests_absolute(found.rate_candidate, bets.allowed, constants.fail_at)
         results.append(
-            _fail_check("slo", known.slo, found, shares[1], limit, texts[0], constants, failed)
+            _fail_check(
+                "slo",
+                known.slo,
+                found,
+                constants,
+                weight=shares[1],
+                limit=_absolute_limit(found, bets.allowed, constants.fail_at, above=True),
+                text=texts[0],
+                failed=failed,
+            )
         )
         if comparing:
-            limit = _ratio_limit(found, bets.max_ratio, constants.fail_at, above=True)
             results.append(
                 _fail_check(
                     "regression",
                     known.regression,
                     found,
-                    shares[0],
-                    limit,
-                    texts[1],
                     constants,
-                    failed,
+                    weight=shares[0],
+                    limit=_ratio_limit(found, bets.max_ratio, constants.fail_at, above=True),
+                    text=texts[1],
+                    failed=failed,
                 )
             )
             proof = _non_inferiority(
@@ -148,10 +153,11 @@ def _fail_check(
     check: str,
     mixture: Mixture,
     found: Evidence,
+    constants: Rules,
+    *,
     weight: float,
     limit: float,
     text: str,
-    constants: Rules,
     failed: bool,
 ) -> CheckResult:
     # The average decides; when it has reached 1/alpha, at least one of its parts has too.
@@ -168,6 +174,13 @@ def _fail_check(
         information_limit=limit,
         rule=text + wording.e_value(mixture.log_e),
     )
+
+
+def _absolute_limit(found: Evidence, edge: float, log_threshold: float, *, above: bool) -> float:
+    rate = found.rate_candidate
+    if not found.n_candidate or ((rate <= edge) if above else (rate >= edge)):
+        return inf
+    return least_requests_absolute(rate, edge, log_threshold)
 
 
 def _ratio_limit(found: Evidence, ratio: float, log_threshold: float, *, above: bool) -> float:
@@ -196,9 +209,11 @@ def _non_inferiority(
     proven = by_ratio >= constants.pass_at or (
         by_budget >= constants.pass_at and known.regression.log_e <= _EVEN
     )
-    limit = _ratio_limit(found, bets.pass_ratio, -log(beta), above=False)
-    if found.n_candidate and found.rate_candidate < bets.margin:
-        limit = min(limit, least_requests_absolute(found.rate_candidate, bets.margin, -log(beta)))
+    log_chance = -log(beta)
+    limit = min(
+        _ratio_limit(found, bets.pass_ratio, log_chance, above=False),
+        _absolute_limit(found, bets.margin, log_chance, above=False),
+    )
     return CheckResult(
         check="non-inferiority",
         objective=found.objective,

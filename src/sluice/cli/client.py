@@ -124,16 +124,10 @@ class Client:
                 f"see {self.folder / 'logs' / 'supervisor.log'}"
             ) from error
         except (ConnectionRefusedError, FileNotFoundError) as error:
-            raise UnknownRelease(
-                f"nothing answers in {self.folder} any more: start it again with `sluice up`"
-            ) from error
+            raise self._dead() from error
         except PermissionError as error:
             raise StateError(f"{self.socket} belongs to another user") from error
         except (OSError, http.client.HTTPException) as error:
-            if not stat.S_ISSOCK(self.socket.lstat().st_mode):
-                raise StateError(
-                    f"{self.socket} is not a socket: is {self.folder} a state folder?"
-                ) from error
             raise TransientError(
                 f"the supervisor of {self.folder} broke off ({type(error).__name__}: {error}): "
                 "try again"
@@ -141,6 +135,13 @@ class Client:
         if status >= 400:
             raise _problem(status, content)
         return content
+
+    def _dead(self) -> SluiceError:
+        if self.socket.exists() and not stat.S_ISSOCK(self.socket.stat().st_mode):
+            return StateError(f"{self.socket} is not a socket: is {self.folder} a state folder?")
+        return UnknownRelease(
+            f"nothing answers in {self.folder} any more: start it again with `sluice up`"
+        )
 
     def _send(self, method: str, target: str, data: bytes | None) -> tuple[int, bytes]:
         headers = {"Host": "sluice", "Content-Type": "application/json"}
@@ -197,6 +198,8 @@ def _problem(status: int, content: bytes) -> SluiceError:
             entries = body.get("faults") or ()
             faults = [_fault(entry) for entry in entries if isinstance(entry, dict)]
             return SpecError(faults or [Fault(path="request", reason=detail)])
+        case 507:
+            return StateError(detail)
         case code:
             return TransientError(f"the supervisor could not do it ({code}): {detail}")
 

@@ -36,7 +36,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (LOOK, look.history, "sluice history taxi -o json"),
     (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
     (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
-    (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml"),
+    (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml --strict"),
     (
         BEFORE,
         offline.simulate,

@@ -1,20 +1,16 @@
 """Commands that need nothing running: plan, lint, simulate."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sluice.cli.exits import WrongUsage
+from sluice.cli.exits import ExitCode, WrongUsage
 from sluice.cli.options import OutputOption, seconds
-from sluice.cli.output import Output, emit
-from sluice.engine.plan import Plan
-from sluice.nouns import Objective
+from sluice.cli.output import Output, emit, working
 from sluice.reports import words
-from sluice.reports.model import SimulationResult
 from sluice.reports.plan import plan_report, plan_view
 from sluice.reports.simulation import simulation_view
 
@@ -31,22 +27,6 @@ Rates = Annotated[
     list[str],
     typer.Option(metavar="RATE", help="Share of bad answers, 0.01 is 1%; or OBJECTIVE=RATE."),
 ]
-
-
-class _Simulate(Protocol):
-    def __call__(
-        self,
-        plan: Plan,
-        settings: "spec.AnalysisSettings",
-        objectives: Sequence[Objective],
-        *,
-        stable_bad: Mapping[str, float],
-        candidate_bad: Mapping[str, float],
-        rps: float,
-        fault_after_s: float,
-        runs: int,
-        seed: int,
-    ) -> SimulationResult: ...
 
 
 def plan(
@@ -74,25 +54,35 @@ def plan(
         plan_report(spec.to_plan(release, documents.policy_of(release)), rps=rps)
         for release in _releases(documents)
     )
-
     emit(
         output,
         reports,
-        lambda place: Group(
-            *(part for report in reports for part in (plan_view(report, place), Text()))
-        ),
+        lambda place: Group(*_spaced(plan_view(report, place) for report in reports)),
     )
 
 
-def lint(files: Files, output: OutputOption = Output.TABLE) -> None:
-    """Check files without applying them: every fault with file, line, path and what to do."""
+def lint(
+    files: Files,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 1 when there is a warning.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Check files without applying them: every fault with file, line, path and what to do.
+
+    A fault ends with 64. What is legal and probably not meant is a warning.
+    """
     from sluice import spec
 
     documents = spec.load(files)
     for release in documents.releases:
         spec.to_plan(release, documents.policy_of(release))
+    warnings = spec.lint(documents)
     names = [f"{document.kind} {document.name}" for document in documents]
-    emit(output, {"documents": names}, lambda _: Text("\n".join(f"{n}: good" for n in names)))
+    lines = [f"{name}: no fault" for name in names]
+    lines += [f"warning: {warning} ({warning.rule})" for warning in warnings]
+    emit(output, {"documents": names, "warnings": warnings}, lambda _: Text("\n".join(lines)))
+    return ExitCode.FAILED if strict and warnings else ExitCode.DONE
 
 
 def simulate(
@@ -117,6 +107,7 @@ def simulate(
     The engine and the checks are those of a real release; only the requests are drawn.
     """
     from sluice import spec
+    from sluice.runtime.simulate import simulate as run
 
     documents = spec.load(files)
     releases = _releases(documents)
@@ -127,25 +118,30 @@ def simulate(
     policy = documents.policy_of(release)
     settings = spec.analysis_settings(release, policy, documents.slos)
     objectives = [objective.name for objective in settings.objectives]
-    # the simulator needs the whole runtime, which no other command of this file should wait for
-    run = cast(_Simulate, import_module("sluice.runtime.simulate").simulate)
-    result = run(
-        spec.to_plan(release, policy),
-        settings,
-        settings.objectives,
-        stable_bad=_rates("--stable", stable, objectives),
-        candidate_bad=_rates("--candidate", candidate, objectives),
-        rps=rps,
-        fault_after_s=seconds(fault_after),
-        runs=runs,
-        seed=seed,
-    )
+    with working(f"simulating {runs:,} passes ..."):
+        result = run(
+            spec.to_plan(release, policy),
+            settings,
+            stable_bad=_rates("--stable", stable, objectives),
+            candidate_bad=_rates("--candidate", candidate, objectives),
+            rps=rps,
+            fault_after_s=seconds(fault_after),
+            runs=runs,
+            seed=seed,
+        )
     late = f", after {words.duration(seconds(fault_after) * 1000)}" if seconds(fault_after) else ""
     title = (
         f"{release.name}: {runs:,} passes at {rps:g} requests per second; bad answers: "
         f"stable {' '.join(stable)}, candidate {' '.join(candidate)}{late}"
     )
     emit(output, result, lambda place: simulation_view(result, title, place))
+
+
+def _spaced(views: Iterable[RenderableType]) -> Iterator[RenderableType]:
+    for number, view in enumerate(views):
+        if number:
+            yield Text()
+        yield view
 
 
 def _releases(documents: "spec.Documents") -> "tuple[spec.Release, ...]":

@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 
@@ -59,6 +60,17 @@ def emit(output: Output, value: object, draw: Callable[[Canvas], RenderableType]
             sys.stdout.write(document.dump_json(value, indent=2).decode() + "\n")
         case Output.YAML:
             sys.stdout.write(document.dump_yaml(value))
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time; says nothing into logs."""
+    screen = Console(stderr=True, highlight=False)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(what):
+        yield
 
 
 def say(text: str) -> None:

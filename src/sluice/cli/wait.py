@@ -157,6 +157,9 @@ def wait_for(
     return Waited(
         targets=tuple(targets),
         statuses=latest,
-        codes=tuple(target.end(latest) or ExitCode.TIME_OUT for target in targets),
+        codes=tuple(
+            ExitCode.TIME_OUT if (code := target.end(latest)) is None else code
+            for target in targets
+        ),
         seconds=time.monotonic() - began,
     )

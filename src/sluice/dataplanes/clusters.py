@@ -35,7 +35,7 @@ class RouterLimits:
     """Requests in flight, waiting, connected or retried per cluster. Envoy's own defaults (1,024,
     and 3 for retries) answer 503 under load."""
     mirror_requests: int = 64
-    """Copies in flight per mirrored revision; more are dropped, users never wait."""
+    """Copies in flight per mirrored revision, and as many that wait; more are dropped."""
     mirror_timeout_ms: int = 10_000
     """A copy is given up after so long, milliseconds."""
     connect_timeout_ms: int = 1_000
@@ -110,7 +110,8 @@ def cluster(name: ClusterName, routing: Routing, *, eds_dir: str, limits: Router
             "service_name": str(name),
             "eds_config": file_source(f"{eds_dir}/{name.file_name}"),
         },
-        lb_policy="LEAST_REQUEST",
+        # Not LEAST_REQUEST: a pod that fails fast has the least requests and would draw the most.
+        lb_policy="ROUND_ROBIN",
         circuit_breakers=_breakers(size),
         typed_extension_protocol_options=_http(common_http_protocol_options=common),
     )

@@ -54,7 +54,7 @@ def _retry(*, repeatable: bool) -> Resource:
                 "typed_config": typed(previous_hosts),
             }
         ],
-        "host_selection_retry_max_attempts": "3",
+        "host_selection_retry_max_attempts": "16",
     }
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, default=Path(".sluice"), help="the state folder")
     parser.add_argument("--port", type=int, default=None, help="where users connect")
     asked = parser.parse_args()
+    # Commands that are installed beside sluice are found without an activated environment.
+    beside = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join((beside, os.environ.get("PATH", os.defpath)))
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[

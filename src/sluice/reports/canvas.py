@@ -1,6 +1,6 @@
 """What a renderer must know of the place it draws on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -57,18 +57,27 @@ LABEL_WIDTH = 10
 
 
 def paragraph(
-    label: str, value: str | Text, width: int, *, style: str = "", indent: int = LABEL_WIDTH
+    label: str,
+    value: str | Text | Sequence[Text],
+    width: int,
+    *,
+    style: str = "",
+    indent: int = LABEL_WIDTH,
 ) -> list[Text]:
-    """Words over as many lines as they need, the first after its label, all with an indent."""
-    body = value if isinstance(value, Text) else Text(value, style=style)
-    lines = _wrapped(body, max(20, width - indent))
+    """Words over as many lines as they need, the first after its label, all with an indent.
+
+    A sequence of texts is broken only between them.
+    """
+    if isinstance(value, str):
+        value = Text(value, style=style)
+    words = value.split(" ") if isinstance(value, Text) else value
+    lines = _wrapped(words, max(20, width - indent))
     first, rest = Text(f"{label:<{indent}}", style="bold"), Text(" " * indent)
     return [(first if i == 0 else rest).copy().append(line) for i, line in enumerate(lines)]
 
 
-def _wrapped(body: Text, width: int) -> list[Text]:
+def _wrapped(words: Iterable[Text], width: int) -> list[Text]:
     # rich wraps only with a console at hand; the height of a view must be known without one
-    words = body.split(" ")
     lines: list[Text] = []
     line = Text()
     for word in words:

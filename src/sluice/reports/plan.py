@@ -17,6 +17,8 @@ from sluice.nouns import BP_TOTAL
 from sluice.reports import words
 from sluice.reports.canvas import Canvas, paragraph
 
+LEAST_HARM = 3.0
+"""Bad answers in a row that the default checks need before they can tell anything."""
 DEFAULT_RPS = 100.0
 """Rate that harm is printed for when nobody says one."""
 
@@ -129,8 +131,10 @@ def _harm(rung: Rung, rps: float, interval_s: float) -> tuple[float | None, str]
         case _ if not rung.checks:
             return None, "no check acts here: a fault lasts until the next step"
         case Fixed(weight_bp=bp):
+            harm = rps * bp / BP_TOTAL * interval_s
             rate = f"{rps:g}/s x {words.weight(bp)} x {interval_s:g}s"
-            return rps * bp / BP_TOTAL * interval_s, rate + seen
+            least = f", but {LEAST_HARM:g} to tell" if harm < LEAST_HARM else ""
+            return max(harm, LEAST_HARM), rate + least + seen
         case Ramp(harm_budget=budget):
             return budget, f"harmBudget, at any rate{seen}"
         case ByReady():

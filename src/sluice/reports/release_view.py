@@ -217,7 +217,7 @@ def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         yield from paragraph("Steps", _steps(status.rungs, canvas), canvas.width)
     if status.next:
         yield from paragraph("Next", status.next, canvas.width)
-    if status.warm_left_ms:
+    elif status.warm_left_ms:
         left = words.duration(status.warm_left_ms)
         yield from paragraph("Warm", f"the old stable stays ready for {left}", canvas.width)
     if status.acknowledged < status.generation:
@@ -232,23 +232,21 @@ def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         yield from paragraph("Notice", notice, canvas.width, style="dim")
 
 
-def _steps(rungs: tuple[RungStatus, ...], canvas: Canvas) -> Text:
+def _steps(rungs: tuple[RungStatus, ...], canvas: Canvas) -> list[Text]:
     glyphs = canvas.glyphs
     signs = {"done": glyphs.done, "active": glyphs.active, "todo": glyphs.todo}
     styles = {"done": "green", "active": "bold cyan", "todo": "dim"}
-    stages = len({rung.stage for rung in rungs}) > 1
-    text = Text()
+    several = len({rung.stage for rung in rungs}) > 1
+    steps: list[Text] = []
     stage = -1
     for rung in rungs:
-        if text.cell_len:
-            text.append(f" {glyphs.arrow} ", style="dim")
-        if stages and rung.stage != stage:
-            text.append(f"{rung.strategy}: ", style="bold")
+        step = Text(f"{rung.strategy}: " if several and rung.stage != stage else "", style="bold")
         stage = rung.stage
-        # a no-break space keeps a step's sign and words on one line
-        name = f"{signs[rung.state]} {rung.name}".strip().replace(" ", "\u00a0")
-        text.append(name, style=styles[rung.state])
-    return text
+        step.append(f"{signs[rung.state]} {rung.name}".strip(), style=styles[rung.state])
+        if rung is not rungs[-1]:
+            step.append(f" {glyphs.arrow}", style="dim")
+        steps.append(step)
+    return steps
 
 
 def _decisions(status: ReleaseStatus, canvas: Canvas) -> list[Text]:

@@ -52,10 +52,19 @@ def status_of(
         min_bake_ms=state.plan.min_bake_ms if state.plan else 0,
         rate_rps=core.rates.highest_rps,
         hosts=state.plan.hosts if state.plan else (),
-        problems=tuple(problems),
+        problems=(*problems, *_not_ready(core.state, replicas)),
         decisions=tuple(core.decisions),
         notices=tuple(notices),
     )
+
+
+def _not_ready(state: State, replicas: Sequence[Replicas]) -> list[str]:
+    """Why replicas that should serve do not, as the platform says it."""
+    return [
+        f"{item.revision} has {len(item.ready)} of {item.desired} replicas ready: {item.message}"
+        for item in replicas
+        if item.message and len(item.ready) < min(item.desired, state.size_of(item.revision))
+    ]
 
 
 def _weight(state: State, revision: RevisionId | None) -> int:

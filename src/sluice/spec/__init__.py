@@ -11,7 +11,8 @@ from sluice.spec.compile import (
     workload_of,
 )
 from sluice.spec.lint import LintWarning, lint
-from sluice.spec.loader import Documents, Place, Text, from_objects, load, to_object
+from sluice.spec.loader import Documents, Text, from_objects, load, to_object
+from sluice.spec.places import Place
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
 from sluice.spec.scalars import format_duration, parse_duration

@@ -12,7 +12,7 @@ from sluice.errors import Fault, SpecError
 from sluice.nouns import Capabilities, Match, Objective, RevisionId, Shield, Workload
 from sluice.spec.base import Loc
 from sluice.spec.canary import Canary, Step
-from sluice.spec.loader import dotted
+from sluice.spec.places import Place, dotted
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
 from sluice.spec.slo import SLO
@@ -83,6 +83,8 @@ def to_plan(
     release: Release,
     policy: ReleasePolicy | None = None,
     capabilities: Capabilities = Capabilities(),  # noqa: B008  # frozen, and all of it is the default
+    *,
+    place: Place = Place(),  # noqa: B008  # frozen, and all of it is the default
 ) -> Plan:
     """Compile the journey of a candidate.
 
@@ -90,12 +92,13 @@ def to_plan(
         release: What is released and how.
         policy: How it is judged; None: every default.
         capabilities: What the data plane can do.
+        place: Where the release stands (``Documents.place``), for faults with file and line.
 
     Raises:
         SpecError: the release asks for what the data plane cannot do; names each path.
     """
     policy = policy or DEFAULT_POLICY
-    lacks = list(_lacks(release, policy, capabilities))
+    lacks = list(_lacks(release, policy, capabilities, place))
     if lacks:
         raise SpecError(lacks)
     traffic, rules = release.spec.traffic, policy.spec
@@ -195,7 +198,9 @@ def _step(step: Step) -> EngineStep:
     return SetWeight(weight_bp=step.set_weight_bp or 0)
 
 
-def _lacks(release: Release, policy: ReleasePolicy, can: Capabilities) -> Iterable[Fault]:
+def _lacks(
+    release: Release, policy: ReleasePolicy, can: Capabilities, place: Place
+) -> Iterable[Fault]:
     traffic, strategy = release.spec.traffic, ("spec", "strategy")
     needs: list[tuple[bool, bool, Loc, str]] = [
         (traffic.sticky is not None, can.sticky, ("spec", "traffic", "sticky"), "keep users"),
@@ -205,7 +210,12 @@ def _lacks(release: Release, policy: ReleasePolicy, can: Capabilities) -> Iterab
             ("spec", "traffic", "forcedHeader"),
             "choose a revision by header",
         ),
-        ("lease_ms" in policy.spec.model_fields_set, can.lease, ("spec", "lease"), "hold a lease"),
+        (
+            "lease_ms" in policy.spec.model_fields_set,
+            can.lease,
+            ("spec", "policyRef"),
+            "hold the lease that the policy asks for",
+        ),
     ]
     for loc, canary in release.spec.strategy.canaries:
         path = (*strategy, *loc)
@@ -215,4 +225,4 @@ def _lacks(release: Release, policy: ReleasePolicy, can: Capabilities) -> Iterab
     for wanted, able, loc, what in needs:
         if wanted and not able:
             reason = f"the data plane cannot {what}: leave this out or choose another data plane"
-            yield Fault(path=dotted(loc), reason=reason)
+            yield place.fault(loc, reason)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.spec.base import Loc
+from sluice.spec.places import Place
 from sluice.spec.scalars import shown
 from sluice.spec.template import items
-from sluice.spec.tree import Lines
 from sluice.spec.words import nearest
 
 
@@ -15,15 +15,18 @@ from sluice.spec.words import nearest
 class Source:
     """One unchecked document and where it stands."""
 
-    kind: str
-    value: Mapping[str, Any]
-    file: str
-    lines: Lines
-    told: frozenset[Loc] = frozenset()
-    """Places whose text is wrong already: what stands there was not meant."""
+    value: Any
+    place: Place
+
+    @property
+    def kind(self) -> str:
+        """Its kind as it is written; empty when it is no text."""
+        kind = get(self.value, "kind")
+        return kind if isinstance(kind, str) else ""
 
     @property
     def name(self) -> str | None:
+        """Its name as it is written; None when it is no text."""
         name = get(self.value, "metadata", "name")
         return name if isinstance(name, str) else None
 
@@ -72,8 +75,8 @@ def _twice(sources: Sequence[Source]) -> Iterator[tuple[Source, Loc, str]]:
             continue
         there = first.setdefault((source.kind, source.name), source)
         if there is not source:
-            line = there.lines.of(("metadata", "name"))
-            where = f"{there.file}:{line}" if there.file else f"line {line}"
+            line = there.place.lines.of(("metadata", "name"))
+            where = f"{there.place.file}:{line}" if there.place.file else f"line {line}"
             reason = f"{source.kind} {shown(source.name)} is given already at {where}: keep one"
             yield source, ("metadata", "name"), reason
 

@@ -124,7 +124,7 @@ def _steps(release: Release, canary: Canary, at: Loc, deadline_ms: int) -> Found
         if step.set_weight_bp == following.set_weight_bp:
             reason = "changes nothing: the step before sets the same weight"
             yield "same-weight", release, loc, reason
-        else:
+        elif step.set_weight_bp > 0:
             reason = (
                 f"follows {format_percent(step.set_weight_bp)}% without a pause or gate: that "
                 "weight is left before anything can be learnt from it"

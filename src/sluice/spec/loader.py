@@ -1,10 +1,11 @@
 """Files to checked documents: every fault of every document at once, or all of them whole."""
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,11 +13,12 @@ from pydantic import ValidationError
 from sluice.errors import Fault, SpecError
 from sluice.spec.base import Loc
 from sluice.spec.links import Source, broken_links
+from sluice.spec.places import Place, dotted
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
 from sluice.spec.scalars import shown
 from sluice.spec.slo import SLO
-from sluice.spec.tree import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Lines, Tree, Unreadable, decode, read
+from sluice.spec.tree import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Tree, Unreadable, decode, read
 from sluice.spec.words import nearest, relations_in
 
 Document = Release | ReleasePolicy | SLO
@@ -39,7 +41,7 @@ OTHERS = (
     "Service",
 )
 """Kinds of OpenSLO v1 that stand beside an SLO in many files."""
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SCALARS = (str, int, float, bool, NoneType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +51,6 @@ class Text:
     text: str | bytes
     name: str = ""
     """What messages call it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a document stands."""
-
-    file: str = ""
-    lines: Lines = field(default_factory=lambda: Lines(0))
-
-    def fault(self, loc: Loc, reason: str) -> Fault:
-        """A fault at a place of this document."""
-        return Fault(path=dotted(loc), reason=reason, file=self.file, line=self.lines.of(loc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,24 +103,20 @@ def load(
     """
     faults: list[Fault] = []
     found: list[Source] = []
+    names: list[str] = []
     for source in sources:
         name = _name(source)
+        names.append(name)
         try:
             trees = list(_trees(source, stdin, name, faults))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             faults.append(Fault(path="file", reason=_unopened(error), file=name))
             continue
-        found += [
-            Source(
-                kind="",
-                value=tree.value,
-                file=name,
-                lines=tree.lines,
-                told=frozenset(fault.loc for fault in tree.faults),
-            )
-            for tree in trees
-        ]
-    return _checked(found, faults, known)
+        for tree in trees:
+            told = frozenset(fault.loc for fault in tree.faults)
+            place = Place(file=name, lines=tree.lines, told=told)
+            found.append(Source(value=tree.value, place=place))
+    return _checked(found, faults, names, known)
 
 
 def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
@@ -144,32 +130,20 @@ def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
         SpecError: with every fault of every document.
     """
     faults: list[Fault] = []
-    found = []
+    found: list[Source] = []
+    place = Place(file=name)
     for value in objects:
         reason = _not_json(value)
         if reason:
-            faults.append(Fault(path="document", reason=reason, file=name))
+            faults.append(place.fault((), reason))
         else:
-            found.append(Source(kind="", value=value, file=name, lines=Lines(0)))  # type: ignore[arg-type]  # whether it is an object is checked next
-    return _checked(found, faults)
+            found.append(Source(value=value, place=place))
+    return _checked(found, faults, [name])
 
 
 def to_object(document: Document) -> dict[str, Any]:
     """The document as a JSON object, with the fields that its file gave."""
     return document.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
-def dotted(loc: Loc) -> str:
-    """A place as people write it: ``spec.steps[2].setWeight``, ``annotations["a.b/c"]``."""
-    text = ""
-    for part in loc:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif _PLAIN_KEY.fullmatch(part):
-            text += f".{part}" if text else part
-        else:
-            text += f"[{shown(part)}]"
-    return text or "document"
 
 
 def _name(source: str | Path | Text) -> str:
@@ -178,10 +152,11 @@ def _name(source: str | Path | Text) -> str:
     return "stdin" if str(source) == "-" else str(source)
 
 
-def _unopened(error: OSError) -> str:
+def _unopened(error: OSError | ValueError) -> str:
+    """Why a file could not be opened; a path with a null character is a ValueError."""
     if isinstance(error, IsADirectoryError):
         return "is a folder: name its files"
-    return f"cannot be read: {(error.strerror or str(error)).lower()}"
+    return f"cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}"
 
 
 def _trees(
@@ -208,12 +183,8 @@ def _trees(
 
 def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
     if isinstance(source, Text):
-        data = (
-            source.text
-            if isinstance(source.text, bytes)
-            else source.text.encode("utf-8", "replace")
-        )
-        return decode(data)
+        text = source.text
+        return decode(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
     if str(source) == "-":
         return decode(stdin())
     with Path(source).open("rb") as file:
@@ -221,46 +192,39 @@ def _content(source: str | Path | Text, stdin: Callable[[], bytes]) -> str:
 
 
 def _checked(
-    found: Sequence[Source], faults: list[Fault], known: Documents | None = None
+    found: Sequence[Source],
+    faults: list[Fault],
+    names: Sequence[str],
+    known: Documents | None = None,
 ) -> Documents:
+    """Documents, or every fault in the order of the named sources and their lines."""
     documents: list[Document] = []
     places: dict[tuple[str, str], Place] = {}
-    linked: list[Source] = []
-    for source in found:
-        place = Place(file=source.file, lines=source.lines)
-        if not isinstance(source.value, Mapping):
-            reason = (
-                f"a document must be an object with apiVersion and kind, not {shown(source.value)}"
-            )
-            faults.append(place.fault((), reason))
-            continue
-        kind = _kind(source.value, place, faults)
-        if kind is None:
-            continue
-        linked.append(replace(source, kind=kind))
+    readable = [source for source in found if _is_known(source, faults)]
+    wrong: list[tuple[Source, Loc, str]] = []
+    for source in readable:
+        model = MODELS[source.kind]
         try:
-            document = MODELS[kind].model_validate(source.value)
+            document = model.model_validate(source.value)
         except ValidationError as error:
-            relations = relations_in(error, MODELS[kind])
-            faults += [
-                place.fault(loc, reason) for loc, reason in relations if loc not in source.told
-            ]
+            wrong += [(source, loc, reason) for loc, reason in relations_in(error, model)]
         else:
             documents.append(document)
-            places[document.kind, document.name] = place
-    given = {(source.kind, source.name) for source in linked}
+            places[document.kind, document.name] = source.place
+    given = {(source.kind, source.name) for source in readable}
     there = [item for item in known or () if (item.kind, item.name) not in given]
-    linked += [
-        Source(kind=item.kind, value=to_object(item), file="(applied before)", lines=Lines(0))
-        for item in there
-    ]
     documents += [item for item in there if not isinstance(item, Release)]
-    for source, loc, reason in broken_links(linked):
-        if loc not in source.told:
-            faults.append(Place(file=source.file, lines=source.lines).fault(loc, reason))
+    # Known ones first: a host that two releases claim is the fault of the given one.
+    place = Place(file=names[0] if names else "")
+    before = [Source(value=to_object(item), place=place) for item in there]
+    wrong += broken_links([*before, *readable])
+    faults += [
+        source.place.fault(loc, reason)
+        for source, loc, reason in wrong
+        if loc not in source.place.told
+    ]
     if faults:
-        files = {source.file: i for i, source in enumerate(found)}
-        raise SpecError(sorted(faults, key=lambda f: (files.get(f.file, len(files)), f.line)))
+        raise SpecError(sorted(faults, key=lambda fault: (names.index(fault.file), fault.line)))
     return Documents(
         releases=tuple(d for d in documents if isinstance(d, Release)),
         policies=tuple(d for d in documents if isinstance(d, ReleasePolicy)),
@@ -269,31 +233,34 @@ def _checked(
     )
 
 
-def _kind(value: Mapping[str, Any], place: Place, faults: list[Fault]) -> str | None:
+def _is_known(source: Source, faults: list[Fault]) -> bool:
+    """Whether a model can say more about a document; if not, ``faults`` says why."""
+    value, place = source.value, source.place
+    if not isinstance(value, Mapping):
+        reason = f"must be an object with apiVersion and kind, not {shown(value)}"
+        faults.append(place.fault((), reason))
+        return False
+    if source.kind in MODELS:
+        return True
     kind = value.get("kind")
-    known = ", ".join(MODELS)
+    hint = nearest(source.kind, MODELS) or f"; known: {', '.join(MODELS)}"
+    if kind in OTHERS:
+        hint = ": OpenSLO has it and Sluice does not need it; keep it in a file of its own"
     if kind is None:
-        faults.append(place.fault(("kind",), f"is missing: one of {known}"))
-    elif not isinstance(kind, str) or kind not in MODELS:
-        hint = nearest(kind, MODELS) if isinstance(kind, str) else ""
-        if kind in OTHERS:
-            hint = ": OpenSLO has it and Sluice does not need it; keep it in a file of its own"
-        reason = f"{shown(kind)} is not read{hint or f'; known: {known}'}"
-        faults.append(place.fault(("kind",), reason))
+        faults.append(place.fault(("kind",), f"is missing: one of {', '.join(MODELS)}"))
     else:
-        return kind
+        faults.append(place.fault(("kind",), f"{shown(kind)} is not read{hint}"))
     version = value.get("apiVersion")
+    versions = dict.fromkeys(API_VERSIONS.values())
     if version is None:
-        versions = " or ".join(dict.fromkeys(API_VERSIONS.values()))
-        faults.append(place.fault(("apiVersion",), f"is missing: {versions}"))
-    elif version not in API_VERSIONS.values():
-        hint = nearest(version, API_VERSIONS.values()) if isinstance(version, str) else ""
-        reason = f"{shown(version)} is unknown{hint}"
-        faults.append(place.fault(("apiVersion",), reason))
-    return None
+        faults.append(place.fault(("apiVersion",), f"is missing: {' or '.join(versions)}"))
+    elif version not in [*versions]:
+        hint = nearest(version, versions) if isinstance(version, str) else ""
+        faults.append(place.fault(("apiVersion",), f"{shown(version)} is unknown{hint}"))
+    return False
 
 
-def _not_json(value: object) -> str:
+def _not_json(value: Any) -> str:
     """Why a value is no JSON within our limits; empty when it is."""
     count = 0
     waiting = [(value, 0)]
@@ -302,15 +269,15 @@ def _not_json(value: object) -> str:
         count += 1
         if depth > MAX_DEPTH or count > MAX_VALUES:
             return f"is nested more than {MAX_DEPTH} deep or holds more than {MAX_VALUES} values"
-        if isinstance(item, dict):
-            if not all(isinstance(key, str) for key in item):
+        kind = type(item)
+        if kind is dict:
+            if any(type(key) is not str for key in item):
                 return "is no JSON: a key is not text"
             waiting += [(child, depth + 1) for child in item.values()]
-        elif isinstance(item, list):
+        elif kind is list:
             waiting += [(child, depth + 1) for child in item]
-        elif isinstance(item, float):
-            if item != item or item in (float("inf"), float("-inf")):
-                return f"is no JSON: {item} is no number"
-        elif not isinstance(item, str | int | None):
-            return f"is no JSON: it holds a {type(item).__name__}"
+        elif kind is float and not isfinite(item):
+            return f"is no JSON: {item} is no number"
+        elif kind not in _SCALARS:
+            return f"is no JSON: it holds a {kind.__name__}"
     return ""

@@ -114,10 +114,11 @@ def read(text: str) -> Iterator[Tree]:
         mark = error.problem_mark or error.context_mark
         raise Unreadable(mark.line + 1 if mark else 0, _syntax(error, text)) from error
     except yaml.reader.ReaderError as error:
-        before = text.encode()[: error.position] if _LOADER is not yaml.SafeLoader else b""
-        line = before.count(b"\n") + 1 if before else 0
-        reason = f"holds a character that YAML does not allow ({error.reason})"
-        raise Unreadable(line, reason) from error
+        # The error's position is in bytes or characters, depending on the reader: look ourselves.
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        line = text.count("\n", 0, found.start() if found else 0) + 1
+        which = f"U+{ord(found.group()):04X}" if found else error.reason
+        raise Unreadable(line, f"holds a character that YAML does not allow: {which}") from error
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -58,10 +58,11 @@ def _reason(detail: Mapping[str, Any], loc: Loc, model: type[BaseModel]) -> str:
         return _unknown(model, loc)
     if value is None:
         return "is empty: give it a value or remove it"
-    words = _WORDS.get(kind)
-    if words is None:
-        return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {shown(value)}"
-    return words(detail.get("ctx", {}), value)
+    return _WORDS.get(kind, _other)(detail.get("ctx", {}), value)
+
+
+def _other(_: Mapping[str, Any], value: object) -> str:
+    return f"{shown(value)} does not fit here"
 
 
 def _text(_: Mapping[str, Any], value: object) -> str:
@@ -129,6 +130,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any], object], str]] = {
     "less_than_equal": _limit("le", "at most"),
     "too_short": _short,
     "too_long": _long,
+    "string_unicode": lambda _, value: f"{shown(value)} holds half a character",
     "string_too_short": lambda *_: "must not be empty",
     "string_pattern_mismatch": lambda _, value: f"{shown(value)} is not such as 28d, 4w or 1M",
 }

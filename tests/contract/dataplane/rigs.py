@@ -1,20 +1,20 @@
 """The same story for two data planes: memory, and Envoy with its agent and real connections."""
 
-import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-import httpx
 from pydantic import SecretStr
 from tests.contract.dataplane.support import (
     TOKEN,
     EnvoyProcess,
+    Reply,
     Upstream,
+    Users,
     agent_of,
-    client,
     eventually,
 )
 
@@ -136,7 +136,7 @@ class EnvoyRig:
     envoy: EnvoyProcess
     plane: DataPlane
     metrics: MetricSource
-    users: httpx.AsyncClient
+    users: Users
     stack: contextlib.AsyncExitStack
     upstreams: dict[str, list[Upstream]] = field(default_factory=dict)
 
@@ -167,23 +167,22 @@ class EnvoyRig:
     ) -> list[Answer]:
         sticky = routing.sticky.header if routing.sticky else None
 
-        async def one(user: str | None) -> Answer:
+        async def one(user: str | None) -> Reply:
             known = {sticky: user} if sticky and user is not None else {}
-            every = {"host": host or routing.hosts[0], **known, **(headers or {})}
-            answer = await self.users.post("/predict", json={}, headers=every)
-            self.users.cookies.clear()
-            return Answer(
-                answer.status_code,
-                answer.headers.get("x-sluice-version", ""),
-                int(answer.headers["x-sluice-generation"]),
+            return await self.users.ask(
+                host or routing.hosts[0], headers={**known, **(headers or {})}
             )
 
         wanted = list(users) if users is not None else [None] * count
-        answers: list[Answer] = []
-        for begin in range(0, len(wanted), 20):
-            batch = wanted[begin : begin + 20]
-            answers += await asyncio.gather(*(one(user) for user in batch))
-        return answers
+        replies = await self.users.ask_all([partial(one, user) for user in wanted])
+        return [
+            Answer(
+                reply.status,
+                reply.headers.get("x-sluice-version", ""),
+                int(reply.headers["x-sluice-generation"]),
+            )
+            for reply in replies
+        ]
 
     async def lease_ends(self, routing: Routing) -> None:
         async def expired() -> bool:
@@ -220,7 +219,8 @@ async def envoy_rig(envoy: EnvoyProcess) -> AsyncIterator[EnvoyRig]:
         metrics = await stack.enter_async_context(
             RouterCounters(lambda: [CounterAddress(name="router-0", url=url)], token=token)
         )
-        users = await stack.enter_async_context(client(envoy.settings))
+        users = Users(envoy.settings.traffic_port)
+        stack.push_async_callback(users.close)
         rig = EnvoyRig(envoy, plane, metrics, users, stack)
         try:
             yield rig

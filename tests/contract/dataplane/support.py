@@ -6,12 +6,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
 import uvicorn
 from pydantic import SecretStr
 
@@ -212,11 +211,93 @@ class Upstream:
             self._server = None
 
 
-def client(settings: Settings, *, timeout_s: float = 10.0) -> httpx.AsyncClient:
-    """A user of the router; cookies are not kept between requests."""
-    return httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{settings.traffic_port}",
-        timeout=timeout_s,
-        trust_env=False,
-        cookies=None,
-    )
+@dataclass(frozen=True)
+class Reply:
+    """An answer that a user got."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass
+class Users:
+    """Users of a router: one connection per worker, kept open, nothing remembered in between."""
+
+    port: int
+    workers: int = 8
+    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+
+    async def ask(
+        self,
+        host: str,
+        *,
+        method: str = "POST",
+        path: str = "/predict",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"{}",
+        timeout_s: float = 10.0,
+    ) -> Reply:
+        """One request.
+
+        Raises:
+            ConnectionError: the router closed the connection.
+            TimeoutError: no whole answer in time; the connection is closed, as an impatient
+                client does.
+        """
+        reader, writer = await self._connection()
+        lines = [f"{method} {path} HTTP/1.1", f"host: {host}", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        try:
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+            reply = await asyncio.wait_for(_reply(reader), timeout_s)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            writer.transport.abort()
+            if isinstance(error, asyncio.IncompleteReadError):
+                raise ConnectionResetError("the router closed the connection") from error
+            raise
+        if reply.headers.get("connection") == "close":
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+        return reply
+
+    async def ask_all(self, requests: Sequence[Callable[[], Awaitable[Reply]]]) -> list[Reply]:
+        """Many requests, as many at once as there are workers, answers in order."""
+        replies: dict[int, Reply] = {}
+        todo = iter(enumerate(requests))
+
+        async def work() -> None:
+            for index, request in todo:
+                replies[index] = await request()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.workers):
+                group.create_task(work())
+        return [replies[index] for index in range(len(requests))]
+
+    async def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        self._idle.clear()
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+async def _reply(reader: asyncio.StreamReader) -> Reply:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip().split("\r\n")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Reply(int(first.split(" ", 2)[1]), headers, body.decode())

@@ -1,6 +1,6 @@
 """Every formula against an oracle that shares no code with it: scipy, or a sum by hand."""
 
-from math import exp, inf, log
+from math import inf, log
 
 import numpy as np
 import pytest
@@ -133,10 +133,19 @@ def test_regression_is_the_binomial_likelihood_of_who_got_the_bad_answers() -> N
 
 
 def test_slo_is_the_likelihood_of_the_answers_at_each_bad_rate() -> None:
-    factors = checks.slo_factors(BETS, 13, 2)
+    factors = checks.slo_factors(BETS, BATCH)
     expected = [
         binom.logpmf(2, 13, g) - binom.logpmf(2, 13, 0.01)
         for g in (0.02, 0.03, 0.05, 0.1, 0.25, 0.8)
+    ]
+    assert factors == pytest.approx(expected)
+
+
+def test_stable_is_watched_at_the_rates_of_slo_and_a_milder_one() -> None:
+    factors = checks.watch_factors(BETS, BATCH)
+    expected = [
+        binom.logpmf(1, 87, g) - binom.logpmf(1, 87, 0.01)
+        for g in (0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.8)
     ]
     assert factors == pytest.approx(expected)
 
@@ -146,6 +155,7 @@ def test_the_slo_grid_lies_above_the_error_budget_for_any_target(target: float) 
     objective = checks.bets(type(LATENCY)(name="x", kind="availability", target=target))
     assert objective.slo
     assert all(up > 0.0 > down for up, down in objective.slo)
+    assert all(up > 0.0 > down for up, down in objective.watch)
 
 
 def test_pass_by_ratio_is_regression_with_the_roles_swapped() -> None:
@@ -205,7 +215,8 @@ def test_a_fresh_process_is_worth_one_and_stays_so_on_polls_that_tell_nothing() 
 
 
 def test_a_million_dead_answers_do_not_overflow() -> None:
-    mixture = score(fresh(6, ONCE), checks.slo_factors(BETS, 10**6, 10**6), 10**6, ONCE)
+    dead = Batch(n_candidate=10**6, bad_candidate=10**6, n_stable=0, bad_stable=0)
+    mixture = score(fresh(6, ONCE), checks.slo_factors(BETS, dead), 10**6, ONCE)
     assert 1e6 < mixture.log_e < 1e7
 
 
@@ -228,30 +239,35 @@ def test_the_binomial_tail_is_judged_as_scipy_does(n: int, p: float) -> None:
             assert logmath.binomial_tail_at_most(x, n, p, 0.001) is rare
 
 
+def answers(stable: int, bad: int, *, candidate: int = 10) -> Batch:
+    return Batch(n_candidate=candidate, bad_candidate=0, n_stable=stable, bad_stable=bad)
+
+
 def test_a_poll_is_an_incident_above_the_999_permille_quantile_of_stable() -> None:
     quantile = int(binom.ppf(0.999, 90, 0.01))
-    calm = incident.calm(6)
-    assert not incident.is_shared(BETS, calm, 90, quantile)
-    assert incident.is_shared(BETS, calm, 90, quantile + 1)
+    calm = incident.calm(BETS)
+    assert not incident.is_shared(BETS, calm, answers(90, quantile))
+    assert incident.is_shared(BETS, calm, answers(90, quantile + 1))
 
 
 def test_a_weak_incident_over_small_polls_is_seen_by_its_sum() -> None:
-    evidence = incident.calm(len(BETS.slo))
-    polls_until_seen = 0
-    while not incident.is_shared(BETS, evidence, 20, 1):
-        evidence = incident.watch(BETS, evidence, 20, 1)
-        polls_until_seen += 1
-    assert polls_until_seen <= 4
-    healthy = 0
-    while incident.is_shared(BETS, evidence, 20, 0):
-        evidence = incident.watch(BETS, evidence, 20, 0)
-        healthy += 1
-    assert healthy <= 15
+    evidence, until_seen = incident.calm(BETS), 0
+    while not incident.is_shared(BETS, evidence, answers(20, 1)):
+        evidence = incident.watch(BETS, evidence, answers(20, 1))
+        until_seen += 1
+    assert until_seen <= 4
+    until_over = 0
+    while incident.is_shared(BETS, evidence, answers(20, 0)):
+        evidence = incident.watch(BETS, evidence, answers(20, 0))
+        until_over += 1
+    assert until_over <= 50
 
 
 def test_an_incident_that_stable_can_no_longer_show_is_forgotten() -> None:
-    evidence = incident.watch(BETS, incident.calm(6), 100, 50)
-    assert incident.is_shared(BETS, evidence, 0, 0)
-    evidence = incident.watch(BETS, incident.watch(BETS, evidence, 0, 0), 0, 0)
-    assert not incident.is_shared(BETS, evidence, 0, 0)
-    assert exp(max(evidence)) > 1.0
+    evidence = incident.watch(BETS, incident.calm(BETS), answers(100, 50))
+    for _ in range(5):
+        assert incident.is_shared(BETS, evidence, answers(0, 0, candidate=0))
+        evidence = incident.watch(BETS, evidence, answers(0, 0, candidate=10))
+        evidence = incident.watch(BETS, evidence, answers(0, 0, candidate=0))
+    evidence = incident.watch(BETS, evidence, answers(0, 0, candidate=5))
+    assert not incident.is_shared(BETS, evidence, answers(0, 0))

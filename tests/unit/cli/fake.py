@@ -47,11 +47,16 @@ class FakeSupervisor:
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 8080
     garbage: bool = False
+    pid: int = 0
+    version: str = "0.1.0"
+    over: threading.Event | None = None
+    """Set when it is told to go down."""
 
     def app(self) -> Starlette:
         async def health(_: Request) -> Response:
             url = f"http://127.0.0.1:{self.port}"
-            return _json({"pid": 1, "version": "0.1.0", "router": {"url": url}, "started_ms": 0})
+            about = {"pid": self.pid, "version": self.version, "started_ms": 0}
+            return _json({**about, "router": {"url": url}})
 
         async def every(_: Request) -> Response:
             return _json(list(self.releases.values()))
@@ -86,6 +91,8 @@ class FakeSupervisor:
             return await self._change(request, answer)
 
         async def down(request: Request) -> Response:
+            if self.over is not None:
+                self.over.set()
             return await self._change(request, {}, status=202)
 
         return Starlette(

@@ -3,7 +3,7 @@ from itertools import pairwise
 from math import log1p
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.engine.ramp import ACTUATION_S, next_weight_bp
@@ -97,6 +97,7 @@ def test_a_candidate_proven_better_than_stable_is_bounded_by_growth_alone() -> N
     assert weight(better, current_bp=100) == 300
 
 
+@settings(deadline=None)
 @given(
     current_bp=st.integers(0, BP_TOTAL),
     max_bp=st.integers(1, BP_TOTAL - 1),

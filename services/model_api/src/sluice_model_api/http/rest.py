@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from starlette.exceptions import HTTPException
 
 from sluice_model_api import __version__
@@ -87,19 +87,22 @@ def _add_admin(app: FastAPI, token: SecretStr, injector: FaultInjector) -> None:
 
     @app.put("/admin/faults", dependencies=guard, summary="Replace all faults")
     async def replace(faults: dict[str, Any]) -> dict[str, Any]:
-        # model_validate takes the document alone; calling the class would mix in the environment.
-        injector.set(Faults.model_validate({**_OFF, **_checked(faults)}))
+        injector.set(_faults(faults))
         return injector.faults.model_dump()
 
 
 _OFF = {name: field.default for name, field in Faults.model_fields.items()}
 
 
-def _checked(faults: dict[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in faults if name not in _OFF]
+def _faults(document: dict[str, Any]) -> Faults:
+    unknown = [name for name in document if name not in _OFF]
     if unknown:
         raise RequestError(f"fault {unknown[0][:80]!r} is unknown; faults are {', '.join(_OFF)}")
-    return faults
+    try:
+        # Every field is given, so that nothing comes from the environment again.
+        return Faults(**{**_OFF, **document})
+    except ValidationError as error:
+        raise RequestError(_text(error.errors(include_url=False))) from error
 
 
 def _add_feedback(app: FastAPI, token: SecretStr, store: Store | None) -> None:
@@ -119,8 +122,11 @@ def _add_feedback(app: FastAPI, token: SecretStr, store: Store | None) -> None:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it alone
-    faults = "; ".join(f"{_where(fault['loc'])}: {fault['msg']}" for fault in error.errors())
-    return JSONResponse({"error": faults}, status_code=400)
+    return JSONResponse({"error": _text(error.errors())}, status_code=400)
+
+
+def _text(faults: Sequence[Any]) -> str:
+    return "; ".join(f"{_where(fault['loc'])}: {fault['msg']}" for fault in faults)
 
 
 def _where(location: Sequence[object]) -> str:

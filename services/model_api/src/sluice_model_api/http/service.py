@@ -237,7 +237,7 @@ class Rest:
             *(header for header in scope["headers"] if header[0] != b"content-type"),
             (b"content-type", b"application/json"),
         ]
-        code = 500
+        code = 0
 
         async def watch(message: Any) -> None:
             nonlocal code
@@ -245,5 +245,11 @@ class Rest:
                 code = message["status"]
             await send(message)
 
-        await self._app(scope, receive, watch)
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            # Starlette answers 500 by itself and raises all the same, for the log.
+            if not code:
+                raise
+            log.exception("request.crashed", route="rest")
         return code
