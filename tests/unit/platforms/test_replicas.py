@@ -297,6 +297,17 @@ async def test_a_request_that_cannot_be_kept_is_not_begun(
     assert (await one(platform)).desired == 0
 
 
+async def test_a_full_disk_does_not_keep_alive_what_has_to_go(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    await platform.scale(workload(), 1)
+    await until_ready(platform, 1)
+    for name in ("workloads/.taxi@v1.json.tmp", "processes/.taxi-v1-0.json.tmp"):
+        (tmp_path / "state" / name).symlink_to("/dev/full")
+    await platform.scale(workload(), 0)
+    await until_gone(platform)
+
+
 async def test_a_replica_that_cannot_be_recorded_waits_and_says_why(
     platform: LocalPlatform, tmp_path: Path
 ) -> None:
