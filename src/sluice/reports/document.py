@@ -26,7 +26,10 @@ def dump_yaml(value: object) -> str:
     """The same document as YAML, keys in the order of the values."""
     import yaml  # only who asks for YAML waits for it
 
-    return yaml.safe_dump(dump(value), sort_keys=False, allow_unicode=True, width=100)
+    data = dump(value)
+    # PyYAML writes these line ends of Unicode as they are and reads them back as spaces
+    plain = not any(end.encode() in dump_json(value) for end in ("\x85", "\u2028", "\u2029"))
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=plain, width=100)
 
 
 def parse(kind: type[T], data: bytes | str) -> T:

@@ -130,24 +130,48 @@ def _problem(status: int, detail: str, **more: Any) -> Response:
     return Response(json.dumps(body), status_code=status)
 
 
+class Stage:
+    """One server for many supervisors: starting one takes longer than most tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "supervisor.sock"
+        self._app: Starlette | None = None
+        config = uvicorn.Config(
+            self, uds=str(self.socket), log_level="error", lifespan="off", loop="asyncio"
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        assert self._server.serves.wait(10)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self._app is not None
+        await self._app(scope, receive, send)
+
+    def show(self, supervisor: FakeSupervisor) -> None:
+        """Serve this one from now on, in its folder."""
+        supervisor.folder.mkdir(parents=True, exist_ok=True)
+        self._app = supervisor.app()
+        link = supervisor.folder / "supervisor.sock"
+        if link != self.socket:
+            link.symlink_to(self.socket)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.socket.unlink(missing_ok=True)
+
+
 @contextmanager
 def serving(supervisor: FakeSupervisor) -> Iterator[FakeSupervisor]:
-    """Serve it on the folder's socket while the block lasts."""
+    """Serve it on the folder's own socket while the block lasts."""
     supervisor.folder.mkdir(parents=True, exist_ok=True)
-    socket = supervisor.folder / "supervisor.sock"
-    config = uvicorn.Config(
-        supervisor.app(), uds=str(socket), log_level="error", lifespan="off", loop="asyncio"
-    )
-    server = _Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert server.serves.wait(10)
+    stage = Stage(supervisor.folder)
     try:
+        stage.show(supervisor)
         yield supervisor
     finally:
-        server.should_exit = True
-        thread.join(10)
-        socket.unlink(missing_ok=True)
+        stage.close()
 
 
 def named(status: ReleaseStatus, name: str) -> ReleaseStatus:
