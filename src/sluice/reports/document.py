@@ -4,7 +4,9 @@ Numbers without an end are written as the strings ``Infinity`` and ``NaN``, beca
 word for them and ``null`` would read back as unknown.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
@@ -38,4 +40,11 @@ def parse(kind: type[T], data: bytes | str) -> T:
     Raises:
         ValueError: it is not a document of this kind (pydantic says where).
     """
-    return TypeAdapter(kind).validate_json(data)
+    reader: TypeAdapter[T] = _reader(cast(Hashable, kind))
+    return reader.validate_json(data)
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    # building one takes longer than reading a hundred answers with it
+    return TypeAdapter(kind)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sluice.reports import document
 from sluice.reports.model import Decision, ReleaseStatus
+from sluice.reports.traffic import Poll
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +44,7 @@ class FakeSupervisor:
     refuse: tuple[int, dict[str, Any]] | None = None
     """Status and problem that every change is answered with."""
     decisions: tuple[Decision, ...] = ()
+    kept: tuple[Poll, ...] = ()
     lines: list[tuple[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 8080
@@ -75,6 +77,9 @@ class FakeSupervisor:
         async def history(_: Request) -> Response:
             return _json(list(self.decisions))
 
+        async def polls(_: Request) -> Response:
+            return _json([{"entry": "poll", **document.dump(poll)} for poll in self.kept])
+
         async def logs(request: Request) -> Response:
             self.asked.append(("GET", request.url.path, dict(request.query_params)))
             lines = [{"replica": replica, "line": line} for replica, line in self.lines]
@@ -101,6 +106,7 @@ class FakeSupervisor:
                 Route("/v1/releases", every),
                 Route("/v1/releases/{name}", one),
                 Route("/v1/releases/{name}/history", history),
+                Route("/v1/releases/{name}/polls", polls),
                 Route("/v1/releases/{name}/logs", logs),
                 Route("/v1/apply", apply, methods=["POST"]),
                 Route("/v1/releases/{name}/{verb}", verb, methods=["POST"]),

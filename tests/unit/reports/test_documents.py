@@ -10,15 +10,20 @@ from hypothesis import strategies as st
 from tests.unit.reports.samples import (
     ABORTED,
     BAD,
+    BEGAN,
     CHANGED,
     COMPARISON,
     ENTERED,
     HEALTHY,
+    POLLS,
     PROMOTED,
     RUNNING,
     STARTED,
     TRAFFIC,
     TURNED_BACK,
+    V1,
+    V2,
+    poll,
 )
 
 from sluice.nouns import Evidence
@@ -27,6 +32,7 @@ from sluice.reports.html import release_report
 from sluice.reports.junit import JUnitCase, junit
 from sluice.reports.model import Decision, PeerHarm, ReleaseStatus
 from sluice.reports.passes import passes
+from sluice.reports.traffic import traffic_of
 
 HOSTILE = "<script>alert('x')</script>&\"'"
 
@@ -205,3 +211,24 @@ def test_junit_counts_failures_and_errors_apart() -> None:
 def test_junit_of_any_text_is_xml(text: str) -> None:
     case = JUnitCase(release=text, revision=text, result="held", message=text, seconds=0)
     ElementTree.fromstring(junit([case]))  # noqa: S314  # our own text
+
+
+def test_traffic_between_polls_is_spread_over_their_seconds_and_nothing_is_lost() -> None:
+    points = [(p.at_ms - BEGAN, p.revision, p.requests, p.errors) for p in traffic_of(POLLS)]
+    assert points == [
+        (8_000, V1, 45, 0),
+        (8_000, V2, 5, 1),
+        (9_000, V1, 45, 0),
+        (10_000, V1, 45, 0),
+        (11_000, V1, 45, 1),
+        (9_000, V2, 5, 1),
+        (10_000, V2, 5, 1),
+        (11_000, V2, 6, 1),
+    ]
+
+
+def test_router_that_counts_anew_is_left_out_of_that_interval() -> None:
+    again = poll(13, (V1, 7, 0), epoch="e2")
+    backwards = poll(13, (V1, 7, 0), (V2, 30, 4))
+    assert traffic_of((POLLS[-1], again)) == ()
+    assert [p.revision for p in traffic_of((POLLS[-1], backwards))] == [V2]
