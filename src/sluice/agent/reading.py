@@ -85,7 +85,7 @@ async def read_envoy(admin: EnvoyAdmin) -> Reading:
         for name, by_host in parse_hosts(hosts).items():
             if name in clusters:
                 clusters[name].hosts = by_host
-    except (ValueError, LookupError, TypeError) as error:
+    except ValueError as error:
         raise TransientError(f"Envoy's counters cannot be read: {error}") from error
     return Reading(epoch=epoch, clusters=clusters)
 
@@ -127,17 +127,18 @@ def parse_hosts(text: str) -> dict[ClusterName, dict[str, HostReading]]:
 
     Raises:
         ValueError: it is not the JSON that Envoy writes.
-        LookupError: the same.
-        TypeError: the same.
     """
     clusters: dict[ClusterName, dict[str, HostReading]] = {}
-    for status in orjson.loads(text)["cluster_statuses"]:
-        name = ClusterName.parse(status["name"])
-        if name is None:
-            continue
-        hosts = clusters.setdefault(name, {})
-        for host in status.get("host_statuses", ()):
-            hosts[host.get("hostname", "")] = _host(host)
+    try:
+        for status in orjson.loads(text)["cluster_statuses"]:
+            name = ClusterName.parse(str(status["name"]))
+            if name is None:
+                continue
+            hosts = clusters.setdefault(name, {})
+            for host in status.get("host_statuses", ()):
+                hosts[str(host.get("hostname", ""))] = _host(host)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"the clusters page has another shape: {error!r}") from error
     return clusters
 
 

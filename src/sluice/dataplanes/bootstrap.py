@@ -9,8 +9,6 @@ from sluice.nouns import LATENCY_GRID_MS
 
 STAT_PREFIX = "ingress"
 """Prefix of the listener's statistics: ``http.ingress.…``."""
-HEALTH_PATH = "/-/ready"
-"""Answered by Envoy itself on the traffic port: 200, or 503 once it drains."""
 
 # A request of 100.4 ms is recorded as 100 and lies in the bucket that begins at 100. A boundary at
 # 100 would count that whole bucket (up to 110) as in time; half a millisecond below counts
@@ -67,7 +65,8 @@ class Listen:
 def bootstrap(layout: Layout, listen: Listen) -> Resource:
     """The bootstrap of a router.
 
-    No access log and no logger per attempt: together they cost a third of the request.
+    No access log and no logger per attempt: together they cost a third of the request. No health
+    check filter either: the agent says whether the router is ready, draining included.
     """
     connections = "envoy.extensions.resource_monitors.downstream_connections.v3"
     return {
@@ -123,7 +122,7 @@ def _connection_manager(layout: Layout) -> Resource:
                 "route_config_name": ROUTE_CONFIG,
                 "config_source": file_source(str(layout.routes)),
             },
-            http_filters=[_health(), _strip_inbound(), _router()],
+            http_filters=[_strip_inbound(), _router()],
             # The peer's address is the client's: x-forwarded-for is ours, x-request-id is replaced.
             use_remote_address=True,
             always_set_request_id_in_response=True,
@@ -131,17 +130,6 @@ def _connection_manager(layout: Layout) -> Resource:
             stream_idle_timeout="300s",
             common_http_protocol_options={"idle_timeout": "600s"},
             drain_timeout="1s",
-        ),
-    }
-
-
-def _health() -> Resource:
-    return {
-        "name": "envoy.filters.http.health_check",
-        "typed_config": typed(
-            "envoy.extensions.filters.http.health_check.v3.HealthCheck",
-            pass_through_mode=False,
-            headers=[{"name": ":path", "string_match": {"exact": HEALTH_PATH}}],
         ),
     }
 

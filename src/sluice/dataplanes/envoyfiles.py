@@ -60,6 +60,7 @@ class EnvoyFiles:
         self._current = read_config(layout)
         self._session = f"{time.time_ns():x}"
         self._pushes = 0
+        self._refusals: dict[tuple[str, str], int] = {}
 
     @property
     def current(self) -> XdsConfig:
@@ -89,7 +90,6 @@ class EnvoyFiles:
             StateError: the files cannot be written.
         """
         before = self._current
-        await self._admin.get("/ready")
         try:
             await self._advance(before, config, whole=whole)
         except RoutingRefused:
@@ -156,9 +156,14 @@ class EnvoyFiles:
         return _Subscription(found.get(f"{prefix}.version_text", ""), refusals)
 
     async def _acknowledged(self, prefix: str, version: str, write: Callable[[], None]) -> None:
-        before = await self._subscription(prefix)
+        # Refusals grow only by our own writes, so that an abort need not ask before it writes.
+        # A new Envoy begins at zero.
+        epoch = self._admin.epoch()
+        if (prefix, epoch) not in self._refusals:
+            self._refusals = {key: n for key, n in self._refusals.items() if key[1] == epoch}
+            self._refusals[prefix, epoch] = (await self._subscription(prefix)).refusals
         write()
-        await self._reached(prefix, version, refusals=before.refusals)
+        await self._reached(prefix, version, refusals=self._refusals[prefix, epoch])
 
     async def _reached(self, prefix: str, version: str, *, refusals: int | None = None) -> None:
         async for _ in self._polls(f"{prefix} did not reach version {version}"):
@@ -166,6 +171,7 @@ class EnvoyFiles:
             if now.version == version:
                 return
             if refusals is not None and now.refusals > refusals:
+                self._refusals.clear()
                 raise RoutingRefused(prefix)
 
     async def _warmed(self) -> None:

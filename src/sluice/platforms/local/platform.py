@@ -76,7 +76,7 @@ class LocalPlatform:
 
         Raises:
             SpecError: the template asks for what a laptop cannot run; every fault, by path.
-            StateError: the request cannot be kept in the state folder.
+            StateError: the request cannot be kept in the state folder; never for size 0.
         """
         key = (workload.release, workload.revision)
         known = self._revisions.get(key)
