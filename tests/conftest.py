@@ -1,6 +1,21 @@
+"""Event loops that end; Hypothesis with the same cases on every run and without a deadline.
+
+``HYPOTHESIS_PROFILE=explore make test`` looks for new ones.
+"""
+
 import asyncio
+import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "repeat", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1_000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
 def pytest_configure() -> None:

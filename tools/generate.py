@@ -7,7 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from sluice.spec import schema_of
-from tools import generate_cli, goldens, reference
+from tools import (
+    generate_cli,
+    generate_decisions,
+    generate_diagrams,
+    generate_settings,
+    goldens,
+    reference,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,6 +35,9 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/slo.json": partial(_schema, "SLO"),
     "docs/reference/release.md": reference.page,
     "docs/reference/cli.md": generate_cli.page,
+    "docs/reference/settings.md": generate_settings.page,
+    "docs/explanation/machine.md": generate_diagrams.page,
+    "docs/decisions/README.md": generate_decisions.page,
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }

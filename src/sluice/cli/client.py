@@ -20,6 +20,7 @@ from sluice.errors import (
 )
 from sluice.reports import document
 from sluice.reports.model import Decision, ReleaseStatus
+from sluice.reports.traffic import Poll
 
 T = TypeVar("T")
 
@@ -72,6 +73,10 @@ class Client:
     def history(self, name: str) -> tuple[Decision, ...]:
         """Every decision, oldest first."""
         return self._parse(tuple[Decision, ...], self._ask("GET", _path(name, "history")))
+
+    def polls(self, name: str) -> tuple[Poll, ...]:
+        """Every poll that was used and kept, oldest first."""
+        return self._parse(tuple[Poll, ...], self._ask("GET", _path(name, "polls")))
 
     def logs(
         self, name: str, *, revision: str | None = None, tail: int = 100, since: str | None = None

@@ -80,7 +80,8 @@ def end_of(
             revision that had ended before is not taken for the new one.
     """
     if status.stable == target:
-        return ExitCode.DONE
+        # who waits for a promotion wants to send requests to it: every router must serve it
+        return ExitCode.DONE if status.acknowledged >= status.generation else None
     seen = before is not None and target in (before.candidate, before.stable)
     since = -1 if before is None or seen else before.pass_number
     aborted = status.phase is Phase.ABORTED and status.candidate == target

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -32,7 +34,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (ACT, verbs.approve, "sluice approve taxi --gate business-hours"),
     (ACT, verbs.delete, "sluice delete taxi --yes"),
     (LOOK, look.status, "sluice status taxi --watch"),
-    (LOOK, look.explain, "sluice explain taxi --pass 3"),
+    (LOOK, look.explain, "sluice explain taxi --pass 3 --html pass-3.html"),
     (LOOK, look.history, "sluice history taxi -o json"),
     (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
     (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
@@ -70,9 +72,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         Exit code, see ``ExitCode``.
     """
-    command = typer.main.get_command(app)
     try:
-        code = command.main(
+        code = _command().main(
             args=list(arguments) or ["--help"], prog_name=PROG, standalone_mode=False
         )
     except TyperException as error:
@@ -98,6 +99,12 @@ def run(arguments: Sequence[str]) -> int:
         warn(f"please report it with the output of the same command with {DEBUG}=1")
         return ExitCode.NOT_MEASURED
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+@cache
+def _command() -> Any:
+    # typer's own type for it is private
+    return typer.main.get_command(app)
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:

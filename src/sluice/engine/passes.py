@@ -397,7 +397,10 @@ def edit_plan(state: State, plan: Plan, *, now: bool) -> Moved:
     else:
         edited = replace(state, next_plan=plan)
         message = "edited plan: taken at the next step"
-    return edited, (record(edited, "PlanEdited", reason="PlanEdited", message=message),)
+    said = record(edited, "PlanEdited", reason="PlanEdited", message=message)
+    # Fewer replicas may make stable whole: an aborted candidate must not keep weight then.
+    weighed, changed = weigh(edited) if state.mode is Mode.ABORTED else (edited, ())
+    return weighed, (said, *changed)
 
 
 # --- ends ---

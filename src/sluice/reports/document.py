@@ -4,7 +4,9 @@ Numbers without an end are written as the strings ``Infinity`` and ``NaN``, beca
 word for them and ``null`` would read back as unknown.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
@@ -26,7 +28,10 @@ def dump_yaml(value: object) -> str:
     """The same document as YAML, keys in the order of the values."""
     import yaml  # only who asks for YAML waits for it
 
-    return yaml.safe_dump(dump(value), sort_keys=False, allow_unicode=True, width=100)
+    data = dump(value)
+    # PyYAML writes these line ends of Unicode as they are and reads them back as spaces
+    plain = not any(end.encode() in dump_json(value) for end in ("\x85", "\u2028", "\u2029"))
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=plain, width=100)
 
 
 def parse(kind: type[T], data: bytes | str) -> T:
@@ -35,4 +40,11 @@ def parse(kind: type[T], data: bytes | str) -> T:
     Raises:
         ValueError: it is not a document of this kind (pydantic says where).
     """
-    return TypeAdapter(kind).validate_json(data)
+    reader: TypeAdapter[T] = _reader(cast(Hashable, kind))
+    return reader.validate_json(data)
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    # building one takes longer than reading a hundred answers with it
+    return TypeAdapter(kind)

@@ -21,6 +21,10 @@ from sluice.reports.model import Decision, ReleaseStatus
 from sluice.reports.passes import Pass, passes
 
 INDENT = 3
+_LEGEND = (
+    "OF: where the e-value decides. P: the chance of such an e-value when all is well, however "
+    "often one looks. LEAST N: the requests that any test at all needs at these rates."
+)
 
 
 def explain_view(
@@ -61,9 +65,8 @@ def _pass_lines(
     if rules:
         yield Text()
         yield Text("Rules", style="bold")
-        for check, objective, rule in rules:
-            text = f"{check} on {objective}: {rule}"
-            yield from paragraph("", text, canvas.width, indent=INDENT)
+        for rule in (*rules, _LEGEND):
+            yield from paragraph("", rule, canvas.width, indent=INDENT)
 
 
 def _summary(entry: Pass, canvas: Canvas) -> str:
@@ -86,7 +89,7 @@ def _decision(
     head.append(decision.kind, style=KIND_STYLE.get(decision.kind, "bold"))
     if decision.reason != decision.kind:
         head.append(f" {glyphs.dot} {decision.reason}", style="default bold")
-    if decision.from_bp is not None and decision.to_bp is not None:
+    if decision.from_bp is not None and decision.to_bp not in (None, decision.from_bp):
         change = f"{words.weight(decision.from_bp)} {glyphs.arrow} {words.weight(decision.to_bp)}"
         head.append(f" {glyphs.dot} {change}", style="cyan")
     if decision.rung_name:
@@ -104,12 +107,13 @@ def _decision(
     for text in filter(None, (decision.message, "; ".join(facts))):
         yield from paragraph("", text, canvas.width, indent=INDENT)
     if decision.verdict is not None:
-        yield from _verdict(decision.verdict, canvas)
+        yield from _verdict(decision.verdict, decision.message, canvas)
 
 
-def _verdict(verdict: Verdict, canvas: Canvas) -> Iterator[Text]:
+def _verdict(verdict: Verdict, message: str, canvas: Canvas) -> Iterator[Text]:
     said = Text(verdict.kind, style=VERDICT_STYLE[verdict.kind] or "bold")
-    said.append(f": {verdict.reason}", style="default not bold")
+    if verdict.reason != message:
+        said.append(f": {verdict.reason}", style="default not bold")
     yield from paragraph("", said, canvas.width, indent=INDENT)
     for evidence in verdict.evidence:
         yield from paragraph("", _rates(evidence, canvas), canvas.width, indent=INDENT)
@@ -157,10 +161,12 @@ def _rates(evidence: Evidence, canvas: Canvas) -> str:
     )
 
 
-def _rules(entry: Pass) -> list[tuple[str, str, str]]:
+def _rules(entry: Pass) -> list[str]:
+    """The newest wording of each check's rule: it tells its numbers of the moment."""
     verdicts = (decision.verdict for decision in entry.decisions if decision.verdict)
     checks = (check for verdict in verdicts for check in verdict.checks if check.rule)
-    return list(dict.fromkeys((check.check, check.objective, check.rule) for check in checks))
+    rules = {(check.check, check.objective): check.rule for check in checks}
+    return [f"{check} on {objective}: {rule}" for (check, objective), rule in rules.items()]
 
 
 def history_view(

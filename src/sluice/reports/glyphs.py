@@ -73,7 +73,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 
 def bar(share: float, width: int, glyphs: Glyphs) -> str:
     """A bar of ``width`` columns, ``share`` (0..1) of it full; anything above 0 can be seen."""
-    share = min(1.0, max(0.0, share)) if math.isfinite(share) else 1.0
+    share = min(1.0, max(0.0, share))
     cells = share * width
     whole = int(cells)
     text = glyphs.full * whole

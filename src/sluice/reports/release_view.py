@@ -27,23 +27,29 @@ LAST_DECISIONS = 5
 def release_view(status: ReleaseStatus, canvas: Canvas) -> RenderableType:
     """Everything ``sluice status NAME`` shows; made for 80 columns, readable without colour.
 
-    On a low canvas the empty lines go first, then the older decisions.
+    On a low canvas the notices go first, then the empty lines, then the older decisions.
     """
-    blocks = [
+    blocks: list[list[Text]] = [
         [*_header(status, canvas)],
         [*_weights(status, canvas)],
         _revisions(status, canvas),
         [*_verdict(status, canvas)],
         [*_outlook(status, canvas)],
-        [*_decisions(status, canvas)],
     ]
-    filled = [block for block in blocks if block]
-    lines = [line for block in filled for line in (*block, Text())][:-1]
+    decisions = _decisions(status, canvas)
+    lines = _stacked([*blocks, [*_notices(status, canvas)], decisions], gaps=True)
     if canvas.height is not None and len(lines) > canvas.height:
-        lines = [line for block in filled for line in block]
-        spare = max(1, len(blocks[-1]) - max(0, len(lines) - canvas.height))
-        lines = lines[: len(lines) - len(blocks[-1]) + spare] if blocks[-1] else lines
+        lines = _stacked([*blocks, decisions], gaps=True)
+    if canvas.height is not None and len(lines) > canvas.height:
+        over = len(_stacked([*blocks, decisions], gaps=False)) - canvas.height
+        lines = _stacked([*blocks, decisions[: max(1, len(decisions) - over)]], gaps=False)
     return Group(*lines)
+
+
+def _stacked(blocks: list[list[Text]], *, gaps: bool) -> list[Text]:
+    gap = [Text()] if gaps else []
+    lines = [line for block in blocks if block for line in (*block, *gap)]
+    return lines[:-1] if gaps else lines
 
 
 def _header(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
@@ -153,7 +159,7 @@ def _bar(
     name: str, log_e: float, log_threshold: float, kind: VerdictKind, canvas: Canvas
 ) -> tuple[str | Text, ...]:
     fired = log_e >= log_threshold
-    drawn = log_bar(log_e, log_threshold, min(30, max(10, canvas.width - 54)), canvas.glyphs)
+    drawn = log_bar(log_e, log_threshold, min(30, max(10, canvas.width - 60)), canvas.glyphs)
     said = Text(drawn, style=VERDICT_STYLE[kind] if fired else "")
     if fired:
         said.append(f" {kind}")
@@ -213,7 +219,7 @@ def _spent(status: ReleaseStatus) -> str:
 
 
 def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
-    if status.rungs:
+    if status.rungs and status.stable is not None:
         yield from paragraph("Steps", _steps(status.rungs, canvas), canvas.width)
     if status.next:
         yield from paragraph("Next", status.next, canvas.width)
@@ -228,6 +234,9 @@ def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         yield from paragraph("Routing", text, canvas.width, style="yellow")
     for problem in status.problems:
         yield from paragraph("Problem", problem, canvas.width, style="bold red")
+
+
+def _notices(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     for notice in status.notices:
         yield from paragraph("Notice", notice, canvas.width, style="dim")
 

@@ -24,7 +24,7 @@ class Model(BaseModel):
         extra="forbid",
         alias_generator=to_camel,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
+        defer_build=True,  # one build for each kind when first used, not one for each class
     )
 
 

@@ -84,7 +84,7 @@ class HeaderMatch(Model):
 class Traffic(Related):
     """How clients reach the release."""
 
-    hosts: tuple[Host, ...] | None = Field(default=None, min_length=1)
+    hosts: tuple[Host, ...] | None = Field(default=None, min_length=1, max_length=100)
     """Host names without port; ``*`` takes what no other release claims. Default: the name."""
     port: Port = "http"
     """Name or number of the container port that takes requests."""
@@ -101,10 +101,12 @@ class Traffic(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """A host is claimed once; the forced-arm header is not the user's."""
-        hosts = items(raw, "hosts")
-        for i, host in enumerate(hosts):
-            if isinstance(host, str) and host in hosts[:i]:
+        seen: set[str] = set()
+        for i, host in enumerate(items(raw, "hosts")):
+            if isinstance(host, str) and host in seen:
                 yield ("hosts", i), f"{shown(host)} is in the list twice"
+            elif isinstance(host, str):
+                seen.add(host)
         sticky, forced = raw.get("sticky"), raw.get("forcedHeader")
         header = sticky.get("header") if isinstance(sticky, Mapping) else None
         if isinstance(forced, str) and isinstance(header, str) and forced.lower() == header.lower():

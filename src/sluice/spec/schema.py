@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sluice.spec.describe import meanings
 from sluice.spec.loader import MODELS
 from sluice.spec.words import fields, model_at
 
@@ -47,6 +48,7 @@ def children(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 def _tidy(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Defaults as a file would say them; no empty words."""
     defaults = model.model_construct().model_dump(mode="json", by_alias=True)
+    described = meanings(model)
     schema.pop("title", None)
     for name, field in schema["properties"].items():
         if field.get("title") not in SCALARS:
@@ -54,5 +56,5 @@ def _tidy(schema: dict[str, Any], model: type[BaseModel]) -> None:
         field.pop("default", None)
         if defaults.get(name) not in (None, [], {}) and not isinstance(defaults[name], dict):
             field["default"] = defaults[name]
-        if "description" in field:
-            field["description"] = " ".join(field["description"].split())
+        if name in described:
+            schema["properties"][name] = {"description": described[name], **field}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sluice.spec.base import Loc, Relation
+from sluice.spec.describe import meanings
 from sluice.spec.scalars import quoted, shown
 
 
@@ -148,10 +149,9 @@ def _meaning(model: type[BaseModel], loc: Loc) -> str:
     field = fields(parent).get(str(loc[-1])) if parent else None
     if field is not None and get_origin(field.annotation) is Literal:
         return f": write {' or '.join(get_args(field.annotation))}"
-    if field is None or not field.description:
-        return ""
-    sentence = " ".join(field.description.replace("``", "").split()).split(". ")[0].rstrip(".")
-    return f" ({sentence})"
+    meaning = meanings(parent).get(str(loc[-1]), "") if parent else ""
+    sentence = meaning.replace("``", "").split(". ")[0].rstrip(".")
+    return f" ({sentence})" if sentence else ""
 
 
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:

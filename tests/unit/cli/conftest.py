@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.unit.cli.fake import FakeSupervisor, serving
+from tests.unit.cli.fake import FakeSupervisor, Stage
 from tests.unit.reports.samples import NOW, RUNNING
 
 from sluice.cli import output
@@ -44,7 +44,15 @@ def sluice(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    stage = Stage(tmp_path_factory.mktemp("stage"))
+    yield stage
+    stage.close()
+
+
 @pytest.fixture
-def supervisor(folder: Path) -> Iterator[FakeSupervisor]:
-    with serving(FakeSupervisor(folder=folder, releases={"taxi": RUNNING})) as fake:
-        yield fake
+def supervisor(folder: Path, stage: Stage) -> FakeSupervisor:
+    fake = FakeSupervisor(folder=folder, releases={"taxi": RUNNING})
+    stage.show(fake)
+    return fake

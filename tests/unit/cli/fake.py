@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sluice.reports import document
 from sluice.reports.model import Decision, ReleaseStatus
+from sluice.reports.traffic import Poll
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +44,7 @@ class FakeSupervisor:
     refuse: tuple[int, dict[str, Any]] | None = None
     """Status and problem that every change is answered with."""
     decisions: tuple[Decision, ...] = ()
+    kept: tuple[Poll, ...] = ()
     lines: list[tuple[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 8080
@@ -75,6 +77,9 @@ class FakeSupervisor:
         async def history(_: Request) -> Response:
             return _json(list(self.decisions))
 
+        async def polls(_: Request) -> Response:
+            return _json([{"entry": "poll", **document.dump(poll)} for poll in self.kept])
+
         async def logs(request: Request) -> Response:
             self.asked.append(("GET", request.url.path, dict(request.query_params)))
             lines = [{"replica": replica, "line": line} for replica, line in self.lines]
@@ -101,6 +106,7 @@ class FakeSupervisor:
                 Route("/v1/releases", every),
                 Route("/v1/releases/{name}", one),
                 Route("/v1/releases/{name}/history", history),
+                Route("/v1/releases/{name}/polls", polls),
                 Route("/v1/releases/{name}/logs", logs),
                 Route("/v1/apply", apply, methods=["POST"]),
                 Route("/v1/releases/{name}/{verb}", verb, methods=["POST"]),
@@ -130,24 +136,48 @@ def _problem(status: int, detail: str, **more: Any) -> Response:
     return Response(json.dumps(body), status_code=status)
 
 
+class Stage:
+    """One server for many supervisors: starting one takes longer than most tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "supervisor.sock"
+        self._app: Starlette | None = None
+        config = uvicorn.Config(
+            self, uds=str(self.socket), log_level="error", lifespan="off", loop="asyncio"
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        assert self._server.serves.wait(10)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self._app is not None
+        await self._app(scope, receive, send)
+
+    def show(self, supervisor: FakeSupervisor) -> None:
+        """Serve this one from now on, in its folder."""
+        supervisor.folder.mkdir(parents=True, exist_ok=True)
+        self._app = supervisor.app()
+        link = supervisor.folder / "supervisor.sock"
+        if link != self.socket:
+            link.symlink_to(self.socket)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.socket.unlink(missing_ok=True)
+
+
 @contextmanager
 def serving(supervisor: FakeSupervisor) -> Iterator[FakeSupervisor]:
-    """Serve it on the folder's socket while the block lasts."""
+    """Serve it on the folder's own socket while the block lasts."""
     supervisor.folder.mkdir(parents=True, exist_ok=True)
-    socket = supervisor.folder / "supervisor.sock"
-    config = uvicorn.Config(
-        supervisor.app(), uds=str(socket), log_level="error", lifespan="off", loop="asyncio"
-    )
-    server = _Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert server.serves.wait(10)
+    stage = Stage(supervisor.folder)
     try:
+        stage.show(supervisor)
         yield supervisor
     finally:
-        server.should_exit = True
-        thread.join(10)
-        socket.unlink(missing_ok=True)
+        stage.close()
 
 
 def named(status: ReleaseStatus, name: str) -> ReleaseStatus:

@@ -30,6 +30,7 @@ def untrusted(kind: VerdictKind) -> ReleaseStatus:
         pytest.param(STEPPING, None, id="waits-for-a-person"),
         pytest.param(replace(RUNNING, candidate=None), None, id="not-begun"),
         pytest.param(HEALTHY, ExitCode.DONE, id="promoted"),
+        pytest.param(replace(HEALTHY, acknowledged=11), None, id="not-yet-on-every-router"),
         pytest.param(TURNED_BACK, ExitCode.FAILED, id="aborted"),
         pytest.param(HELD, ExitCode.UNDECIDED, id="held-at-the-deadline"),
         pytest.param(untrusted(VerdictKind.INVALID), ExitCode.NOT_MEASURED, id="invalid"),

@@ -12,6 +12,7 @@ from tests.unit.reports.samples import (
     CHANGED,
     ENTERED,
     HEALTHY,
+    POLLS,
     PROMOTED,
     RUNNING,
     STARTED,
@@ -124,6 +125,20 @@ def test_explain_shows_the_newest_pass_and_names_the_others(
     assert both.index("pass 1") < both.index("pass 3")
     wrong = sluice("explain", "--pass", "2")
     assert (wrong.code, "it has: 1, 3" in wrong.err) == (ExitCode.NOTHING_THERE, True)
+
+
+def test_explain_writes_a_page_of_the_pass_with_its_traffic(
+    sluice: Run, supervisor: FakeSupervisor, tmp_path: Path
+) -> None:
+    supervisor.decisions = (STARTED, ENTERED, ABORTED)
+    supervisor.kept = POLLS
+    path = tmp_path / "pass.html"
+    ran = sluice("explain", "--html", str(path))
+    assert ran.out == f"wrote pass 3 of taxi to {path}\n"
+    assert "Requests per second" in path.read_text()
+    ran = sluice("explain", "--html", str(tmp_path / "missing" / "pass.html"))
+    assert (ran.code, "cannot be written" in ran.err) == (ExitCode.NOTHING_THERE, True)
+    assert sluice("explain", "--html", str(path), "--all").code == ExitCode.USAGE
 
 
 def test_history_has_a_line_a_decision(sluice: Run, supervisor: FakeSupervisor) -> None:

@@ -23,7 +23,7 @@ from sluice.engine.events import (
     Undo,
 )
 from sluice.engine.events import Pause as PauseEvent
-from sluice.engine.plan import OnInconclusive
+from sluice.engine.plan import ByReady, Capacity, Exit, OnInconclusive, Rung, Stage
 from sluice.engine.state import Mode
 from sluice.nouns import BP_TOTAL, Phase, RevisionId, VerdictKind
 
@@ -411,3 +411,21 @@ def test_plan_that_watches_switches_back_when_the_promoted_revision_fails() -> N
     driver.judge(VerdictKind.FAILED)
     assert driver.served[V1] == BP_TOTAL
     assert driver.state.reason == "FailedAfterSwitch"
+
+
+def test_aborted_rolling_candidate_loses_its_weight_when_fewer_replicas_are_asked_for() -> None:
+    """Found by the property tests: an edit of the plan made stable whole."""
+    batch = Rung(
+        name="batch",
+        weight=ByReady(),
+        checks=("slo",),
+        exit=Exit(person=True),
+        capacity=Capacity(candidate_bp=5_000, stable_bp=5_000),
+    )
+    rolling = Stage(strategy="rolling", rungs=(batch,), deadline_ms=None)
+    driver = Driver(with_plan(replicas=4, stages=(rolling,))).running()
+    driver.poll(times=3)
+    driver.judge(VerdictKind.FAILED)
+    assert driver.served[V2] > 0, "stable gave up size: no instant abort is promised"
+    driver.deploy(V2, with_plan(replicas=1, stages=(rolling,)))
+    assert driver.served[V2] == 0

@@ -34,7 +34,7 @@ JSON = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
     ),
-    max_leaves=12,
+    max_leaves=8,
 )
 CONTAINERS = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import shlex
 import signal
 from collections.abc import AsyncIterator
@@ -156,14 +157,15 @@ async def test_draining_loses_no_request_under_load(tmp_path: Path) -> None:
 
     async def user(platform: LocalPlatform) -> None:
         while not done.is_set():
-            endpoint = (await one(platform)).ready[0]
+            endpoint = random.choice((await one(platform)).ready)
+            await asyncio.sleep(0.05)  # a router hears of a change a little later
             try:
                 answer = await get(endpoint.port)
                 answered.append(answer["status"])
             except (OSError, asyncio.IncompleteReadError) as error:
                 failed.append(error)
 
-    async with running(tmp_path) as platform:
+    async with running(tmp_path, drain_grace_s=0.3) as platform:
         work = workload(env={"WORK_S": "0.03"})
         await platform.scale(work, 2)
         await until_ready(platform, 2)
@@ -293,6 +295,17 @@ async def test_a_request_that_cannot_be_kept_is_not_begun(
     with pytest.raises(StateError, match="No space left"):
         await platform.scale(workload(), 1)
     assert (await one(platform)).desired == 0
+
+
+async def test_a_full_disk_does_not_keep_alive_what_has_to_go(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    await platform.scale(workload(), 1)
+    await until_ready(platform, 1)
+    for name in ("workloads/.taxi@v1.json.tmp", "processes/.taxi-v1-0.json.tmp"):
+        (tmp_path / "state" / name).symlink_to("/dev/full")
+    await platform.scale(workload(), 0)
+    await until_gone(platform)
 
 
 async def test_a_replica_that_cannot_be_recorded_waits_and_says_why(

@@ -1,7 +1,9 @@
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sluice.errors import SpecError
 from sluice.platforms.local import parse_template
@@ -16,6 +18,7 @@ from sluice.platforms.local.process_spec import (
     render,
 )
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 HTTP = {"name": "http", "containerPort": 80}
 CONTAINER = {"name": "model", "command": ["serve"], "ports": [HTTP]}
 
@@ -294,3 +297,11 @@ def test_the_ports_of_this_machine_win_over_those_of_the_template() -> None:
 )
 def test_references_are_expanded_as_kubernetes_does(text: str, expected: str) -> None:
     assert expand(text, {"A": "1"}) == expected
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/release-*.yaml")), ids=lambda p: p.name)
+def test_the_examples_can_be_rehearsed(path: Path) -> None:
+    release = yaml.safe_load(path.read_text())
+    spec, ignored = parse_template(release["spec"]["template"])
+    assert spec.traffic == "http"
+    assert "spec.template.spec.containers[0].image" in ignored

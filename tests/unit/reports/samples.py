@@ -3,7 +3,18 @@
 import math
 from dataclasses import replace
 
-from sluice.nouns import CheckResult, Evidence, Phase, RevisionId, Verdict, VerdictKind
+from sluice.nouns import (
+    ArmCounts,
+    CheckResult,
+    Counts,
+    Evidence,
+    Phase,
+    Purpose,
+    RevisionId,
+    Snapshot,
+    Verdict,
+    VerdictKind,
+)
 from sluice.reports.model import (
     Comparison,
     Decision,
@@ -14,6 +25,7 @@ from sluice.reports.model import (
     SimulationResult,
     TrafficPoint,
 )
+from sluice.reports.traffic import Poll
 
 V1, V2 = RevisionId("aa01bc33d4"), RevisionId("7f3a9c21d0")
 BEGAN = 1_772_377_200_000
@@ -305,4 +317,25 @@ TRAFFIC = tuple(
             errors=(2 if second < 10 else 3) if 8 <= second < 11 else 0,
         ),
     )
+)
+
+
+def poll(second: int, *counts: tuple[RevisionId, int, int], epoch: str = "e1") -> Poll:
+    """A reading with (revision, requests, errors) so far."""
+    at_ms = BEGAN + second * 1_000
+    arms = tuple(
+        ArmCounts(
+            revision=revision, purpose=Purpose.LIVE, counts=Counts(total=total, errors=errors)
+        )
+        for revision, total, errors in counts
+    )
+    snapshot = Snapshot(router="r1", epoch=epoch, taken_ms=at_ms, arms=arms)
+    verdict = replace(GOOD, taken_ms=at_ms)
+    return Poll(at_ms=at_ms, pass_number=3, verdict=verdict, snapshots=(snapshot,))
+
+
+POLLS = (
+    poll(8, (V1, 1_000, 3)),
+    poll(9, (V1, 1_045, 3), (V2, 5, 1)),
+    poll(12, (V1, 1_180, 4), (V2, 21, 4)),
 )

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.reports import words
@@ -59,6 +59,7 @@ def test_open_intervals_say_so() -> None:
     assert words.count(math.inf) == "no end"
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0, max_value=1), st.integers(min_value=1, max_value=200))
 def test_a_bar_is_always_as_wide_as_asked_and_shows_anything_above_zero(
     share: float, width: int
@@ -69,12 +70,14 @@ def test_a_bar_is_always_as_wide_as_asked_and_shows_anything_above_zero(
         assert (drawn == glyphs.light * width) == (share == 0)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False), st.floats(min_value=0.1, max_value=50))
 def test_an_e_value_bar_is_full_exactly_when_it_decides(log_e: float, threshold: float) -> None:
     full = log_bar(log_e, threshold, 20, UNICODE) == "█" * 20
     assert full == (log_e >= threshold)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=50).map(tuple))
 def test_a_histogram_has_one_column_a_bin(values: tuple[float, ...]) -> None:
     drawn = histogram(values, 20, UNICODE)

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ def test_null_is_told_as_empty_where_a_value_is_needed() -> None:
     assert faults({"spec/keepWarm": None})["spec.keepWarm"].startswith("must be a duration")
     assert faults({"spec/replicas": None})["spec.replicas"].startswith("is empty")
     assert faults({"spec/model": None}) == {}
+
+
+def test_time_to_refuse_grows_with_the_size_of_a_list_and_not_faster() -> None:
+    def refused_s(hosts: int) -> float:
+        many = {"spec/traffic": {"hosts": [f"A{i}" for i in range(hosts)]}}
+        began = time.process_time()
+        assert len(faults(many)) >= hosts
+        return time.process_time() - began
+
+    refused_s(100)
+    assert refused_s(16_000) < 60 * max(refused_s(1_000), 0.005)  # quadratic would be 256 times
 
 
 @given(st.text())

@@ -89,6 +89,24 @@ async def test_a_503_without_a_version_is_the_routers_own_and_lost() -> None:
     assert report.harmed("v1") == 20
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"no healthy upstream",
+        b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+    ],
+)
+async def test_the_routers_own_503_is_lost_and_charged_to_the_revision_it_stands_for(
+    words: bytes,
+) -> None:
+    head = b"HTTP/1.1 503 Service Unavailable\r\nx-sluice-version: v2\r\ncontent-length: %d\r\n\r\n"
+    async with serving(answering(head % len(words) + words, OK)) as url:
+        report = await load(url)
+    assert report.lost == report.harmed("v2") == 20
+    assert report.lost_by == {f"503 of the router: {words.decode()}": 20}
+    assert report.harmed("v1") == 0
+
+
 async def test_a_refused_connection_is_lost() -> None:
     async with serving(answering(OK)) as url:
         pass

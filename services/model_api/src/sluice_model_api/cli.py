@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 # Before numpy is imported anywhere: a pool of threads per library costs memory and thrashes
@@ -52,7 +53,39 @@ def _parser() -> argparse.ArgumentParser:
     health = verbs.add_parser("healthcheck", help="exit 0 when the server on this machine is ready")
     health.add_argument("--live", action="store_true", help="ask for liveness instead")
     health.set_defaults(run=_healthcheck)
+    _add_bundle(verbs)
+    batch = verbs.add_parser("batch", help="score a CSV or Parquet file")
+    batch.add_argument("--bundle", type=Path, required=True)
+    batch.add_argument("--digest", default="", help="digest that the bundle must have")
+    batch.add_argument("--input", type=Path, required=True, help=".csv or .parquet")
+    batch.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
+    batch.add_argument("--quarantine", type=Path, help="JSON lines of rows that break the contract")
+    batch.add_argument("--chunk", type=int, default=10_000, help="rows scored at once")
+    batch.set_defaults(run=_batch)
+    stream = verbs.add_parser("stream", help="answer JSON lines from stdin on stdout")
+    stream.add_argument("--bundle", type=Path, required=True)
+    stream.add_argument("--digest", default="", help="digest that the bundle must have")
+    stream.set_defaults(run=_stream)
     return parser
+
+
+def _add_bundle(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    bundle = verbs.add_parser("bundle", help="build, verify or show a bundle")
+    actions = bundle.add_subparsers(required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="convert and prove a fitted scikit-learn model")
+    build.add_argument("source", help="module:function that returns a Recipe")
+    build.add_argument("--out", type=Path, default=Path(".artifacts/models"))
+    build.add_argument("--trust", action="append", default=[], help="type a skops file may hold")
+    build.set_defaults(run=_bundle_build)
+    verify = actions.add_parser("verify", help="check digests, schema, parity; warm up")
+    verify.add_argument("path", type=Path)
+    verify.add_argument("--digest", default="", help="digest that it must have")
+    verify.add_argument("--trust", action="append", default=[], help="type a skops file may hold")
+    verify.set_defaults(run=_bundle_verify)
+    show = actions.add_parser("show", help="print what a bundle is")
+    show.add_argument("path", type=Path)
+    show.add_argument("--json", action="store_true", help="the manifest and its digest")
+    show.set_defaults(run=_bundle_show)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -77,3 +110,66 @@ def _healthcheck(args: argparse.Namespace) -> int:
         print(f"model-api: port {port}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0 if status == 200 else 1
+
+
+def _bundle_build(args: argparse.Namespace) -> int:
+    from sluice_model_api.bundle import command
+
+    bundle = command.build(args.source, args.out, trust=args.trust)
+    print(f"{bundle.origin} {bundle.digest}")  # noqa: T201
+    note = bundle.manifest.training.get("conversion")
+    if note:
+        print(note, file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def _bundle_verify(args: argparse.Namespace) -> int:
+    from sluice_model_api.bundle import command
+
+    bundle = command.verify(args.path, digest=args.digest, trust=args.trust)
+    print(f"{bundle.origin} {bundle.digest} is whole and gives its parity sample")  # noqa: T201
+    return 0
+
+
+def _bundle_show(args: argparse.Namespace) -> int:
+    import orjson
+
+    from sluice_model_api.bundle import archive, command
+
+    bundle = archive.read_bundle(args.path)
+    if args.json:
+        document = {"digest": bundle.digest, "manifest": bundle.manifest.model_dump(mode="json")}
+        print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())  # noqa: T201
+    else:
+        print(command.describe(bundle))  # noqa: T201
+    return 0
+
+
+def _batch(args: argparse.Namespace) -> int:
+    from sluice_model_api.batch import run_batch
+
+    result = run_batch(
+        args.bundle,
+        args.input,
+        args.output,
+        quarantine=args.quarantine,
+        chunk=args.chunk,
+        digest=args.digest,
+    )
+    print(  # noqa: T201
+        f"{result.rows} rows: {result.scored} scored, {result.quarantined} set aside "
+        f"({result.digest})",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _stream(args: argparse.Namespace) -> int:
+    from sluice_model_api.bundle.archive import read_bundle
+    from sluice_model_api.model import Model
+    from sluice_model_api.stream import run_stream
+
+    model = Model(read_bundle(args.bundle, digest=args.digest))
+    scored, failed = run_stream(model, sys.stdin.fileno(), sys.stdout.fileno())
+    print(f"{scored + failed} lines: {scored} scored, {failed} failed", file=sys.stderr)  # noqa: T201
+    return 0

@@ -77,6 +77,11 @@ class FaultInjector:
         self.on_outputs = bool(faults.wrong_offset or faults.wrong_noise or faults.wrong_stuck)
         """Something happens to predictions."""
 
+    @property
+    def leaked_bytes(self) -> int:
+        """Memory kept on purpose so far, bytes."""
+        return sum(map(len, self._leaked))
+
     async def before(self, gone: Callable[[], Awaitable[None]]) -> None:
         """What happens to one request before it is answered.
 

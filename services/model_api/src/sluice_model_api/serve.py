@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -24,6 +25,9 @@ from sluice_model_api.predictions.log import PredictionLog
 from sluice_model_api.predictions.stores import Store, open_store
 from sluice_model_api.repository import Repository
 from sluice_model_api.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from sluice_model_api.rpc.server import RpcServer
 
 log = structlog.get_logger()
 
@@ -115,6 +119,7 @@ class Server(uvicorn.Server):
         self._drain_from_s: float | None = None
         self._delay_s = parts.settings.drain_delay_s
         self._loading: asyncio.Task[None] | None = None
+        self._rpc: RpcServer | None = None
         self.exit_code = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -127,7 +132,17 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        settings = self._parts.settings
+        if settings.grpc_port is not None:
+            self._rpc = _make_rpc(self._parts, settings.grpc_port)
+            await self._rpc.start()
+            log.info("server.listening_grpc", host=settings.host, port=self._rpc.port)
         self._loading = asyncio.create_task(self._load())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._rpc is not None:
+            await self._rpc.stop(self._parts.settings.grace_s)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         started = self._drain_from_s
@@ -154,6 +169,14 @@ class Server(uvicorn.Server):
                 digest=entry.digest,
                 load_s=round(time.perf_counter() - started, 3),
             )
+
+
+def _make_rpc(parts: Parts, port: int) -> "RpcServer":
+    try:
+        from sluice_model_api.rpc.server import RpcServer  # off: not even imported
+    except ImportError as error:
+        raise SettingsError("MODEL_API_GRPC_PORT needs the extra sluice-model-api[grpc]") from error
+    return RpcServer(parts, host=parts.settings.host, port=port)
 
 
 def serve(settings: Settings, faults: Faults) -> int:

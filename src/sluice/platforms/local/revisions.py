@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from sluice.errors import Fault, SpecError
+from sluice.errors import Fault, SpecError, StateError
 from sluice.nouns import Replicas, RevisionId, Workload
 from sluice.platforms.local.folder import read_json, replace_file, state_errors
 from sluice.platforms.local.process import Process
@@ -93,7 +93,7 @@ class RevisionSet:
         """Ask for a size; a size that is kept already costs nothing.
 
         Raises:
-            StateError: the request cannot be kept; nothing changed.
+            StateError: the request cannot be kept; nothing changed. Never for size 0.
         """
         if replicas != self.desired:
             self._save(replicas)
@@ -135,14 +135,13 @@ class RevisionSet:
         await asyncio.gather(*(replica.leave() for replica in list(self._replicas.values())))
 
     def forget(self) -> None:
-        """Remove the request from disk.
-
-        Raises:
-            StateError: it cannot be removed.
-        """
+        """Remove the request from disk, as far as the disk allows it."""
         path = self._path
-        with state_errors("remove", path):
-            path.unlink(missing_ok=True)
+        try:
+            with state_errors("remove", path):
+                path.unlink(missing_ok=True)
+        except StateError as error:
+            _log.warning("revision.not_forgotten", path=str(path), reason=str(error))
 
     def _reconcile(self) -> None:
         staying = {i: item for i, item in self._replicas.items() if not item.draining}
@@ -187,8 +186,15 @@ class RevisionSet:
                 "replicas": replicas,
             }
         )
-        # Not fsynced: after a power cut nothing runs, and the runtime asks again from its journal.
-        replace_file(self._path, text, durable=False)
+        try:
+            # Not fsynced: after a power cut nothing runs, and the runtime asks again.
+            replace_file(self._path, text, durable=False)
+        except StateError as error:
+            if replicas > 0:
+                raise
+            # A full disk must not keep alive what has to go; removing a file works even then.
+            _log.warning("revision.not_saved", path=str(self._path), reason=str(error))
+            self.forget()
 
     @property
     def _path(self) -> Path:

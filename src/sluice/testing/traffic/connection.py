@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 _HEAD_LIMIT = 64 << 10
+_EXCERPT_BYTES = 120
 # tcpi_bytes_acked of struct tcp_info, linux/tcp.h; counts the SYN as one byte.
 _BYTES_ACKED = struct.Struct("120xQ")
 
@@ -119,6 +120,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.served = 0
         """Answers received on this connection."""
+        self.excerpt = b""
+        """First bytes of the last answer's body, when it was 5xx: who made it can be read there."""
         self._on_answer = on_answer
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -204,8 +207,10 @@ class Connection(asyncio.Protocol):
             head = parse_head(bytes(self._data[:end]))
             del self._data[: end + 4]
             if head.status >= 200:  # 100 to 199 only announce the answer
-                self._head, self._body = head, Body(head)
+                self._head, self._body, self.excerpt = head, Body(head), b""
         assert self._body is not None  # noqa: S101  # set with the head
+        if self._head.status >= 500 and len(self.excerpt) < _EXCERPT_BYTES:
+            self.excerpt = (self.excerpt + self._data)[:_EXCERPT_BYTES]
         return self._head if self._body.feed(self._data) else None
 
     def _end(self, head: Head) -> None:

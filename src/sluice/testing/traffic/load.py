@@ -12,6 +12,9 @@ from sluice.testing.traffic.connection import Connection, Head
 from sluice.testing.traffic.report import Answer, Outcome, Report
 
 _SWEEP_S = 0.05
+# What Envoy writes when it found nobody to ask. Headers do not tell: those that a route adds are
+# on its own answers too (measured with 1.40).
+_ENVOYS_WORDS = (b"no healthy upstream", b"upstream connect error or disconnect/reset")
 
 
 class _Request:
@@ -225,17 +228,14 @@ class Traffic:
             self._rest(connection)
         if request is None:
             return
-        status = head.status
-        if status < 400:
+        status, reason = head.status, _refusal(connection, head)
+        if reason:
+            outcome = Outcome.LOST
+        elif status < 400:
             outcome = Outcome.OK
-        elif status < 500:
-            outcome = Outcome.CLIENT_ERROR
-        elif status == 503 and not head.version:
-            self._end(request, Outcome.LOST, status=status, reason="503 of the router")
-            return
         else:
-            outcome = Outcome.SERVER_ERROR
-        self._end(request, outcome, status=status, revision=head.version)
+            outcome = Outcome.CLIENT_ERROR if status < 500 else Outcome.SERVER_ERROR
+        self._end(request, outcome, status=status, revision=head.version, reason=reason)
 
     def _rest(self, connection: Connection) -> None:
         if self._waiting:
@@ -304,3 +304,12 @@ class Traffic:
         if not self._under_way:
             self._quiet.set()
         self._on_answer(answer)
+
+
+def _refusal(connection: Connection, head: Head) -> str:
+    """Why the router answered in nobody's name; empty when a revision answered."""
+    if head.status != 503:
+        return ""
+    if connection.excerpt.startswith(_ENVOYS_WORDS):
+        return f"503 of the router: {connection.excerpt.decode('ascii', 'replace')}"
+    return "" if head.version else "503 of the router"

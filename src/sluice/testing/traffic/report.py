@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
     LOST = "lost"
-    """No HTTP answer at all, or the router's own 503: nobody served it."""
+    """No HTTP answer at all, or the router's own 503: no replica served it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,8 @@ class Answer:
     status: int
     """HTTP status; 0 without an answer."""
     revision: str
-    """``x-sluice-version`` of the answer; empty when it has none."""
+    """``x-sluice-version`` of the answer; empty when it has none. The router's own 503 names the
+    revision that should have answered."""
     reason: str = ""
     """Why it was lost."""
 
@@ -114,12 +115,12 @@ class Report:
 
     @property
     def lost(self) -> int:
-        """Requests that nobody served."""
+        """Requests that no replica served."""
         return self.count(Outcome.LOST)
 
     def harmed(self, revision: str) -> int:
-        """Bad answers (5xx) of a revision that users saw."""
-        return self.count(Outcome.SERVER_ERROR, revision=revision)
+        """Bad answers of a revision that users saw: 5xx, and the router's 503 in its stead."""
+        return self.count(Outcome.SERVER_ERROR, Outcome.LOST, revision=revision)
 
     def summary(self) -> dict[str, Any]:
         """The counts of this moment, JSON-ready: one line of progress."""

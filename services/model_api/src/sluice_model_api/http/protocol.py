@@ -126,12 +126,12 @@ class Protocol:
         parsed = parse_infer(body, None if length is None else length.decode("latin-1"), model)
         outputs = await self.score(model, parsed.columns, parsed.rows)
         prediction_id = parsed.id or new_id()
+        # A mirrored copy is nobody's request: it must not write.
         if self._log is not None and b"x-sluice-shadow" not in request.headers:
-            self._log.offer(
+            self.record(
+                model,
                 prediction_id=prediction_id,
                 rows=parsed.rows,
-                model=model,
-                route="web",
                 columns=parsed.columns,
                 outputs=outputs,
                 request_id=request.request_id,
@@ -158,11 +158,10 @@ class Protocol:
         outputs = await self.score(model, columns, len(records))
         if self._log is not None and b"x-sluice-shadow" not in request.headers:
             for row, (prediction_id, entity_id) in enumerate(zip(ids, entities, strict=True)):
-                self._log.offer(
+                self.record(
+                    model,
                     prediction_id=prediction_id,
                     rows=1,
-                    model=model,
-                    route="web",
                     columns={key: value[row : row + 1] for key, value in columns.items()},
                     outputs={key: value[row : row + 1] for key, value in outputs.items()},
                     request_id=request.request_id,
@@ -178,6 +177,30 @@ class Protocol:
         if len(ids) == 1:
             reply.headers.append((b"x-prediction-id", _header_value(ids[0])))
         return reply
+
+    def record(
+        self,
+        model: Model,
+        *,
+        prediction_id: str,
+        rows: int,
+        columns: dict[str, Array],
+        outputs: dict[str, Array],
+        request_id: str,
+        entity_id: str = "",
+    ) -> None:
+        """Hand a scored request to the prediction log, when there is one."""
+        if self._log is not None:
+            self._log.offer(
+                prediction_id=prediction_id,
+                rows=rows,
+                model=model,
+                route="web",
+                columns=columns,
+                outputs=outputs,
+                request_id=request_id,
+                entity_id=entity_id,
+            )
 
     async def score(self, model: Model, columns: dict[str, Array], rows: int) -> dict[str, Array]:
         """Score checked columns where it disturbs other requests least.
