@@ -1,10 +1,12 @@
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
+import structlog
 from pydantic import SecretStr, ValidationError
 
 from sluice.agent.__main__ import EXIT_FAILED, EXIT_USAGE, main, read_settings
@@ -14,6 +16,12 @@ from sluice.agent.settings import Settings
 from sluice.errors import StateError
 
 TOKEN = SecretStr("t")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 def test_files_are_there_before_envoy_starts(tmp_path: Path) -> None:
