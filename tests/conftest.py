@@ -6,6 +6,7 @@
 import asyncio
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -15,8 +16,6 @@ settings.register_profile(
     "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1_000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
-
-import pytest
 
 
 def pytest_configure() -> None:

@@ -90,6 +90,8 @@ def explained(error: SpecError) -> None:
 def mutate(document: Any, rng: random.Random) -> None:  # any JSON
     """Change one place in a document: replace, remove or double it."""
     places = list(_places(document))
+    if not places:
+        return
     holder, key = rng.choice(places)
     match rng.randrange(4):
         case 0 if isinstance(holder, list):

@@ -145,12 +145,21 @@ class Demo:
                 *("--header", "content-type:application/json", "--body-file", str(bodies)),
                 *("--rate", str(RATE_RPS), "--duration", "300", "--json", str(self.report_file)),
             ],
-            stdout=subprocess.DEVNULL,
+            stdout=stack.enter_context((home / "progress.jsonl").open("w")),
             text=True,
         )
-        self.load_began_ms = int(time.time() * 1000)
         stack.callback(self._stop_load)
+        self.load_began_ms = self._first_progress(home / "progress.jsonl")
         time.sleep(3)  # the request rate must be known before a candidate may have traffic
+
+    def _first_progress(self, path: Path) -> int:
+        """When the load began, UTC ms: it says so in its first line, after its own start."""
+        while not path.read_text().endswith("\n"):
+            if self.load is None or self.load.poll() is not None:
+                raise UnknownRelease("the load generator ended before its first request")
+            time.sleep(0.02)
+        first = json.loads(path.read_text().splitlines()[-1])
+        return int((time.time() - first["elapsed_s"]) * 1000)
 
     def _stop_load(self) -> None:
         if self.load is not None and self.load.poll() is None:

@@ -1,13 +1,16 @@
 """Workloads and waiting for tests with real processes."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sluice.nouns import Replicas, RevisionId, Workload
-from sluice.platforms.local import LocalOptions, LocalPlatform
+from sluice.platforms.local import LocalOptions, LocalPlatform, procfs
+from sluice.platforms.local.records import read_records
 
 MODEL = Path(__file__).with_name("model.py")
 PYTHON = [sys.executable, "-I", "-S"]
@@ -89,6 +92,13 @@ async def until_gone(platform: LocalPlatform, release: str = "taxi") -> None:
         return not await platform.observe(release)
 
     await until(platform, empty)
+
+
+def end_leftovers(folder: Path) -> None:
+    """End what a failed test left running in a state folder."""
+    for record in read_records(folder / "processes"):
+        if record.boot == procfs.boot_id() and procfs.start_ticks(record.pid) == record.ticks:
+            os.killpg(record.pid, signal.SIGKILL)
 
 
 async def get(port: int, path: str = "/predict") -> dict[str, str]:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from sluice.agent.rendering import Rendered, Renderer
+from sluice.agent.sink import ConfigSink, Conflict
 from sluice.agent.store import FragmentStore
 from sluice.dataplanes.codec import claimed_hosts
 from sluice.dataplanes.envoyfiles import XdsConfig
@@ -19,27 +19,6 @@ log = structlog.get_logger(__name__)
 
 RETRY_S = 0.2
 """Pause before Envoy is asked again, when it could not be reached."""
-
-
-class Conflict(RoutingRefused):
-    """The fragment contradicts what the router already serves: an older one, or a taken host."""
-
-
-class ConfigSink(Protocol):
-    """Where configurations go: Envoy's files."""
-
-    @property
-    def current(self) -> XdsConfig:
-        """What is served now."""
-        ...
-
-    def prepare(self, config: XdsConfig) -> None:
-        """Write everything before Envoy starts."""
-        ...
-
-    async def push(self, config: XdsConfig, *, whole: bool = False) -> None:
-        """Serve a configuration; see ``EnvoyFiles.push`` for the errors."""
-        ...
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sluice.agent.core import Conflict
+from sluice.agent.sink import Conflict
 from sluice.errors import (
     RoutingRefused,
     SluiceError,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sluice.cli.client import Client
 from sluice.cli.exits import WrongUsage
@@ -145,7 +144,7 @@ def logs(
         ),
     ] = None,
     tail: Annotated[
-        int, typer.Option("--tail", "-n", min=0, metavar="N", help="Newest lines to begin with.")
+        int, typer.Option("--tail", "-n", min=0, metavar="N", help="Newest lines of each replica.")
     ] = 100,
     follow_: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C.")
@@ -160,8 +159,11 @@ def logs(
         name = one_release(client, release)
         lines, cursor = client.logs(name, revision=revision, tail=tail)
         if not follow_:
+            if output is Output.TABLE:
+                _stream(lines, output)
+                return
             answer = {"lines": [{"replica": replica, "line": line} for replica, line in lines]}
-            emit(output, answer, lambda _: _drawn(lines))
+            emit(output, answer, lambda _: "")
             return
         try:
             _stream(lines, output)
@@ -171,11 +173,6 @@ def logs(
                 _stream(lines, output)
         except KeyboardInterrupt:
             return
-
-
-def _drawn(lines: list[tuple[str, str]]) -> Text:
-    text = Text("\n".join(f"{replica} | {line}" for replica, line in lines), overflow="fold")
-    return text if lines else Text("no line yet")
 
 
 def _stream(lines: list[tuple[str, str]], output: Output) -> None:

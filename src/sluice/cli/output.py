@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from sluice.reports import document
 from sluice.reports.canvas import Canvas
@@ -55,7 +56,9 @@ def emit(output: Output, value: object, draw: Callable[[Canvas], RenderableType]
     match output:
         case Output.TABLE:
             screen = console()
-            screen.print(draw(canvas(screen)))
+            view = draw(canvas(screen))
+            # words in a log stay on their line, so that grep finds them whole
+            screen.print(view, soft_wrap=isinstance(view, Text) and not screen.is_terminal)
         case Output.JSON:
             sys.stdout.write(document.dump_json(value, indent=2).decode() + "\n")
         case Output.YAML:

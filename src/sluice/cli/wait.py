@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sluice.cli.client import Client
@@ -72,7 +71,7 @@ class Waited:
         """End of each release in one word."""
         return {t.name: RESULT[code] for t, code in zip(self.targets, self.codes, strict=True)}
 
-    def view(self, canvas: Canvas) -> RenderableType:
+    def view(self, canvas: Canvas) -> Text:
         """The end in a line or two per release."""
         lines: list[Text] = []
         for target, code in zip(self.targets, self.codes, strict=True):
@@ -89,7 +88,7 @@ class Waited:
                 harmed = words.count(status.verdict.harmed)
                 text = f"{judged} candidate requests judged, {harmed} harmed"
                 lines.append(Text(f"{text}; every decision: sluice explain {target.name}"))
-        return Group(*lines)
+        return Text("\n").join(lines)
 
     def write_junit(self, client: Client, path: Path) -> None:
         """Write the ends as JUnit XML.

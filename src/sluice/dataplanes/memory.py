@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from sluice.dataplanes.assignment import revision_for
 from sluice.dataplanes.codec import claimed_hosts, fragment_faults
+from sluice.dataplanes.tally import Tally, one_request
 from sluice.errors import RoutingRefused, TransientError, UnknownRelease
 from sluice.nouns import (
     BP_TOTAL,
-    LATENCY_GRID_MS,
     Ack,
     Arm,
-    ArmCounts,
     Capabilities,
     Counts,
     Endpoint,
@@ -47,13 +46,6 @@ class _Served:
     turns: dict[RevisionId, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Tally:
-    counts: Counts
-    endpoints: dict[str, Counts] = field(default_factory=dict)
-    shielded: int = 0
-
-
 class MemoryDataPlane:
     """One router in memory.
 
@@ -75,7 +67,7 @@ class MemoryDataPlane:
         self._capabilities = capabilities or Capabilities()
         self._releases: dict[str, _Served] = {}
         self._errors: dict[str, str] = {}
-        self._tallies: dict[ArmKey, _Tally] = {}
+        self._tallies: dict[ArmKey, Tally] = {}
         self._starts = 1
         self.refuse_next: str = ""
         """When set, the next fragment is refused for this reason, as Envoy may do."""
@@ -204,7 +196,7 @@ class MemoryDataPlane:
             shielded: Stable answered instead, so the user did not see the failure.
         """
         tally = self._tally(release, pick.revision, pick.purpose)
-        one = _one(status, duration_ms)
+        one = one_request(status, duration_ms)
         tally.counts += one
         if pick.endpoint is not None:
             bare = Counts(total=1, errors=one.errors)
@@ -223,7 +215,7 @@ class MemoryDataPlane:
                     epoch=str(self._starts),
                     taken_ms=self._clock.now_ms(),
                     arms=tuple(
-                        _arm_counts(key, tally)
+                        tally.noun(key[1], key[2])
                         for key, tally in sorted(self._tallies.items())
                         if key[0] == release
                     ),
@@ -338,33 +330,12 @@ class MemoryDataPlane:
         served.turns[revision] = turn + 1
         return endpoints[turn % len(endpoints)]
 
-    def _tally(self, release: str, revision: RevisionId, purpose: Purpose) -> _Tally:
+    def _tally(self, release: str, revision: RevisionId, purpose: Purpose) -> Tally:
         key = (release, revision, purpose)
         if key not in self._tallies:
-            self._tallies[key] = _Tally(Counts(slow=(0,) * len(LATENCY_GRID_MS)))
+            self._tallies[key] = Tally()
         return self._tallies[key]
 
 
 def _matches(arm: Arm, headers: Mapping[str, str]) -> bool:
     return arm.match is not None and headers.get(arm.match.header.lower()) == arm.match.value
-
-
-def _one(status: int | None, duration_ms: float) -> Counts:
-    answered = status is not None
-    return Counts(
-        total=1,
-        errors=int(status is None or status >= 500),
-        client_errors=int(status is not None and 400 <= status < 500),
-        timed=1,
-        slow=tuple(int(not answered or duration_ms >= threshold) for threshold in LATENCY_GRID_MS),
-    )
-
-
-def _arm_counts(key: ArmKey, tally: _Tally) -> ArmCounts:
-    return ArmCounts(
-        revision=key[1],
-        purpose=key[2],
-        counts=tally.counts,
-        endpoints=dict(tally.endpoints),
-        shielded=tally.shielded,
-    )

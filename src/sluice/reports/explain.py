@@ -89,7 +89,7 @@ def _decision(
     head.append(decision.kind, style=KIND_STYLE.get(decision.kind, "bold"))
     if decision.reason != decision.kind:
         head.append(f" {glyphs.dot} {decision.reason}", style="default bold")
-    if decision.from_bp is not None and decision.to_bp is not None:
+    if decision.from_bp is not None and decision.to_bp not in (None, decision.from_bp):
         change = f"{words.weight(decision.from_bp)} {glyphs.arrow} {words.weight(decision.to_bp)}"
         head.append(f" {glyphs.dot} {change}", style="cyan")
     if decision.rung_name:

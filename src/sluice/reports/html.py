@@ -131,7 +131,7 @@ def _decisions(journey: Pass) -> str:
 
 def _decision(number: int, decision: Decision, started_ms: int) -> str:
     facts = [f"+{words.duration(decision.at_ms - started_ms)}"]
-    if decision.from_bp is not None and decision.to_bp is not None:
+    if decision.from_bp is not None and decision.to_bp not in (None, decision.from_bp):
         facts.append(f"{words.weight(decision.from_bp)} → {words.weight(decision.to_bp)}")
     if decision.effect_ms is not None:
         facts.append(f"in effect after {words.duration(decision.effect_ms)}")
@@ -142,8 +142,9 @@ def _decision(number: int, decision: Decision, started_ms: int) -> str:
     body = f'<div class="body">{escape(decision.message)}</div>'
     verdict = decision.verdict
     if verdict is not None:
+        said = "" if verdict.reason == decision.message else f": {verdict.reason}"
         body += (
-            f'<div class="body soft small">{escape(verdict.kind)}: {escape(verdict.reason)} '
+            f'<div class="body soft small">{escape(verdict.kind)}{escape(said)} '
             f"(e {words.e_value(verdict.log_e)} of {words.e_value(verdict.log_threshold)}, "
             f"{words.count(verdict.requests)} requests, {words.count(verdict.harmed)} harmed)</div>"
         )

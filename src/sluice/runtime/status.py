@@ -7,6 +7,7 @@ from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
 from sluice.reports.model import ReleaseStatus, RevisionStatus, RungStatus
+from sluice.reports.words import duration
 from sluice.runtime.core import Core
 
 VERSION_LABEL = "app.kubernetes.io/version"
@@ -142,7 +143,7 @@ def what_next(state: State) -> str:
         return ""
     match state.mode:
         case Mode.STARTING | Mode.PREPARING:
-            left = _span(plan.progress_deadline_ms - state.waited_ms)
+            left = duration(max(0, plan.progress_deadline_ms - state.waited_ms))
             what = "serves" if state.mode is Mode.STARTING else "gets traffic"
             ready = state.ready_of(state.candidate) if state.candidate else 0
             return (
@@ -153,12 +154,12 @@ def what_next(state: State) -> str:
             return _next_on_rung(state, plan)
         case Mode.STEADY if state.warm is not None:
             return (
-                f"{state.warm.revision} stays warm for {_span(state.warm.left_ms)}: "
+                f"{state.warm.revision} stays warm for {duration(state.warm.left_ms)}: "
                 f"`sluice undo {state.release}` goes back at once"
             )
         case Mode.ABORTED:
             kept = (
-                f"the candidate's replicas are kept for {_span(state.kept_ms)}; "
+                f"the candidate's replicas are kept for {duration(state.kept_ms)}; "
                 if state.kept_ms > 0
                 else ""
             )
@@ -185,7 +186,9 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     if rung.exit.passed:
         return _next_decision(state, plan)
     left = rung.exit.hold_ms - state.rung_ms
-    return f"next step in {_span(left)}" if left > 0 else "next step as soon as routers serve this"
+    return (
+        f"next step in {duration(left)}" if left > 0 else "next step as soon as routers serve this"
+    )
 
 
 def _next_decision(state: State, plan: Plan) -> str:
@@ -194,19 +197,8 @@ def _next_decision(state: State, plan: Plan) -> str:
     end = ""
     if deadline is not None:
         policy = state.at_stage.on_inconclusive
-        end = f"; {policy} in {_span(deadline - state.stage_ms)} (deadline)"
+        end = f"; {policy} in {duration(max(0, deadline - state.stage_ms))} (deadline)"
     if state.verdict is VerdictKind.PASSED:
-        return f"promotes in {_span(bake)} (minBake){end}" if bake > 0 else "promotes now"
-    baked = f" and {_span(bake)} more of minBake are over" if bake > 0 else ""
+        return f"promotes in {duration(bake)} (minBake){end}" if bake > 0 else "promotes now"
+    baked = f" and {duration(bake)} more of minBake are over" if bake > 0 else ""
     return f"promotes when the checks pass{baked}{end}"
-
-
-def _span(ms: int) -> str:
-    seconds = max(0, round(ms / 1000))
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} m {seconds} s" if seconds else f"{minutes} m"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} m" if minutes else f"{hours} h"

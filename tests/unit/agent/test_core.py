@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from tests.unit.agent.fakes import Now, RecordingSink, fragment
 
-from sluice.agent.core import Agent, Conflict
+from sluice.agent.core import Agent
+from sluice.agent.sink import Conflict
 from sluice.dataplanes.names import ClusterName
 from sluice.errors import RoutingRefused, TransientError
 

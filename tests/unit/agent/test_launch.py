@@ -1,10 +1,12 @@
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
+import structlog
 from pydantic import SecretStr, ValidationError
 
 from sluice.agent.__main__ import EXIT_FAILED, EXIT_USAGE, main, read_settings
@@ -14,6 +16,12 @@ from sluice.agent.settings import Settings
 from sluice.errors import StateError
 
 TOKEN = SecretStr("t")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 def test_files_are_there_before_envoy_starts(tmp_path: Path) -> None:
@@ -41,6 +49,13 @@ def test_the_environment_of_an_agent_makes_the_same_settings(
     for name, value in agent_env(settings, {}).items():
         monkeypatch.setenv(name, value)
     assert read_settings([]) == settings
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "agent-api.md").read_text()
+    names = [f"SLUICE_ROUTER_{name.upper()}" for name in Settings.model_fields]
+    assert [name for name in names if f"`{name}`" not in page] == []
+    assert all(info.description for info in Settings.model_fields.values())
 
 
 def test_arguments_go_before_the_environment(

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,12 @@ from sluice.platforms.local.records import ProcessRecord, read_records, write_re
 from sluice.testing.traffic import Traffic
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path) -> Iterator[None]:
+    yield
+    local.end_leftovers(tmp_path / "state")
 
 
 @asynccontextmanager
@@ -149,10 +155,11 @@ async def test_what_runs_and_nobody_wants_is_ended(tmp_path: Path) -> None:
         process = Process.adopt(stray)
         assert process is not None
         platform = await LocalPlatform.open(state, options=local.options(tmp_path))
-        await process.wait()
         assert len((await local.one(platform)).ready) == 1
         assert platform.releases() == {"taxi"}
         await platform.close(stop=True)
+        assert process.exited
+        assert read_records(state.processes) == []
 
 
 async def test_a_replica_that_went_bad_while_nobody_looked_is_not_ready(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import local
 
 from sluice.errors import InvariantError
 from sluice.platforms.local import Daemon, StateFolder, procfs, stop_daemons
@@ -15,6 +16,7 @@ from sluice.platforms.local.records import read_records
 def folder(tmp_path: Path) -> Iterator[StateFolder]:
     with StateFolder.claim(tmp_path / "state") as folder:
         yield folder
+        local.end_leftovers(folder.path)
 
 
 async def restarted(daemon: Daemon, times: int) -> int:

@@ -37,6 +37,7 @@ class LocalPlatform:
         self._news = asyncio.Event()
         self._revisions: dict[tuple[str, RevisionId], RevisionSet] = {}
         self._chores: set[asyncio.Task[None]] = set()
+        self._strays: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(
@@ -133,9 +134,8 @@ class LocalPlatform:
         if stop:
             for revision in self._revisions.values():
                 revision.resize(0)
-            await asyncio.gather(
-                self._confirm_all(), *(item.ended() for item in self._revisions.values())
-            )
+            endings = [item.ended() for item in self._revisions.values()]
+            await asyncio.gather(self._confirm_all(), *endings, *self._strays)
             self._tidy()
         for revision in self._revisions.values():
             await revision.leave()
@@ -172,7 +172,7 @@ class LocalPlatform:
                 continue
             known = self._revisions.get((record.release, RevisionId(record.revision)))
             if known is None:
-                self._chore(self._end_stray(process))
+                self._strays.append(self._chore(self._end_stray(process)))
             else:
                 adopted.append(known.adopt(process))
         await asyncio.gather(*(item.answered() for item in adopted if not item.draining))
@@ -205,10 +205,11 @@ class LocalPlatform:
                 revision.forget()
                 del self._revisions[key]
 
-    def _chore(self, work: Coroutine[None, None, None]) -> None:
+    def _chore(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
 
     def _bump(self) -> None:
         self.version += 1
