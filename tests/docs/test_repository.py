@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import ROOT
 
-IGNORED = {name.strip("/") for name in (ROOT / ".gitignore").read_text().split()} | {".git"}
+IGNORED = {name.strip("/") for name in (ROOT / ".gitignore").read_text().split()}
 WORDS = {
     "absolute path": r"/work/|/home/|/root/|/Users/",
     "private registry": r"artifactory|nexus\.|devpi|pkgs\.dev",
@@ -25,12 +25,22 @@ FORBIDDEN = [
 ]
 
 
-def files() -> Iterator[Path]:
-    """Every file of the repository that is not ignored; this one has to name the words."""
+def files() -> list[Path]:
+    """Every file of the repository but this one, which has to name the words."""
+    if (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        names = {ROOT / name for name in listed.split("\0") if name}
+    else:
+        names = set(unpacked())
+    return sorted(path for path in names if path.is_file() and path != Path(__file__))
+
+
+def unpacked() -> Iterator[Path]:
+    """Every file that is not ignored, where there is no git to ask."""
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in IGNORED]
-        paths = (Path(folder, name) for name in names if name != ".git")
-        yield from (path for path in paths if path.suffix != ".pyc" and path != Path(__file__))
+        yield from (Path(folder, name) for name in names if not name.endswith(".pyc"))
 
 
 def found(word: re.Pattern[str], text: str) -> list[str]:
