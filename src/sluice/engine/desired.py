@@ -197,3 +197,10 @@ def _stable_floor(state: State, target: int) -> int:
         return target
     share = state.routing.weight_bp(state.stable)
     return max(target, -(-plan.replicas * share // BP_TOTAL), 1)
+
+
+def live_bp(state: State) -> int:
+    """Live weight of all candidates in the routing last asked for, basis points."""
+    if state.routing is None:
+        return 0
+    return sum(state.routing.weight_bp(revision) for _, revision in state.candidates)

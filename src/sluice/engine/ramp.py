@@ -54,7 +54,9 @@ def next_weight_bp(
     if current_bp > 0:
         # From 1 bp a growth below 2 would round back to where it was.
         weight = min(weight, max(growth * current_bp, current_bp + 1.0))
-    return max(1, min(floor(weight), floor(min(harm_budget / exposed, 1.0) * BP_TOTAL)))
+    # Compared before it is divided: a rate near nothing makes the product vanish.
+    share = harm_budget / exposed if exposed > harm_budget else 1.0
+    return max(1, min(floor(weight), floor(share * BP_TOTAL)))
 
 
 def _excess(known: Evidence) -> float:
