@@ -9,8 +9,8 @@ from pathlib import Path
 from sluice.spec import schema_of
 from tools import (
     generate_cli,
-    generate_decisions,
     generate_diagrams,
+    generate_index,
     generate_settings,
     goldens,
     reference,
@@ -37,7 +37,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": generate_cli.page,
     "docs/reference/settings.md": generate_settings.page,
     "docs/explanation/machine.md": generate_diagrams.page,
-    "docs/decisions/README.md": generate_decisions.page,
+    "docs/decisions/README.md": generate_index.index,
+    "docs/README.md": generate_index.contents,
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.pages import ROOT
-from tools.generate_decisions import pages
+from tools.generate_index import decisions
 
 SECTIONS = ("Status", "Context", "Decision", "Rejected", "Consequences", "Held by")
 LONGEST_LINES = 80
@@ -55,14 +55,14 @@ def by_name(page: Path) -> str:
     return page.stem
 
 
-@pytest.mark.parametrize("page", pages(), ids=by_name)
+@pytest.mark.parametrize("page", decisions(), ids=by_name)
 def test_decision_has_every_section_in_order_on_one_page(page: Path) -> None:
     text = page.read_text()
     assert sections(text) == list(SECTIONS)
     assert len(text.splitlines()) <= LONGEST_LINES
 
 
-@pytest.mark.parametrize("page", pages(), ids=by_name)
+@pytest.mark.parametrize("page", decisions(), ids=by_name)
 def test_decision_is_held_by_tests_that_exist(page: Path) -> None:
     named = held_by(page.read_text())
     assert any("test" in name for name in named)
@@ -70,7 +70,7 @@ def test_decision_is_held_by_tests_that_exist(page: Path) -> None:
 
 
 def test_numbers_of_decisions_are_their_own() -> None:
-    numbers = [page.name[:4] for page in pages()]
+    numbers = [page.name[:4] for page in decisions()]
     assert len(numbers) == len(set(numbers))
 
 
