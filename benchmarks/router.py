@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+
 from benchmarks.routerlab import (
     TOKEN,
     RouterUnderTest,
@@ -27,6 +29,7 @@ from benchmarks.routerlab import (
     upstream_config,
 )
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.dataplanes.codec import encode_fragment
 from sluice.metrics.routers import CounterAddress, RouterCounters
 from sluice.nouns import BP_TOTAL, Arm, Endpoint, Fragment, RevisionId, Routing, Sticky
 
@@ -111,23 +114,29 @@ async def effects(ours: RouterUnderTest, ports: tuple[int, int], *, aborts: int)
             await asyncio.sleep(0.004)
         writer.close()
 
-    agents = [AgentAddress(name="router", url=ours.url)]
+    headers = {"authorization": f"Bearer {TOKEN.get_secret_value()}"}
     delays = []
-    async with AgentDataPlane(lambda: agents, token=TOKEN) as plane, asyncio.TaskGroup() as group:
-        generation = 10
-        users = [group.create_task(user(number)) for number in range(8)]
-        for _ in range(aborts):
-            generation += 2
-            await plane.apply(fragment(generation - 1, 5_000, ports, sticky=False))
-            await asyncio.sleep(0.05)
-            sent.clear()
+    with httpx.Client(base_url=ours.url, headers=headers, trust_env=False, timeout=30) as agent:
+
+        def put(generation: int, weight_bp: int) -> float:
+            content = encode_fragment(fragment(generation, weight_bp, ports, sticky=False))
             begin = time.perf_counter()
-            await plane.apply(fragment(generation, 0, ports, sticky=False))
-            await asyncio.sleep(0.05)
-            last = max((at for at, candidate in sent if candidate), default=begin)
-            delays.append(max(0.0, last - begin) * 1e3)
-        stop.set()
-        await asyncio.wait(users)
+            agent.put("/v1/releases/taxi", content=content).raise_for_status()
+            return begin
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(8):
+                group.create_task(user(number))
+            for abort in range(aborts):
+                # In a thread, so that users go on while the decision is under way.
+                await asyncio.to_thread(put, 10 + 2 * abort, 5_000)
+                await asyncio.sleep(0.05)
+                sent.clear()
+                begin = await asyncio.to_thread(put, 11 + 2 * abort, 0)
+                await asyncio.sleep(0.05)
+                last = max((at for at, candidate in sent if candidate), default=begin)
+                delays.append(max(0.0, last - begin) * 1e3)
+            stop.set()
     return delays
 
 

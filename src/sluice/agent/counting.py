@@ -59,6 +59,8 @@ class Counting:
     past: deque[_Moment] = field(default_factory=deque)
     hosts: dict[str, tuple[int, int]] = field(default_factory=dict)
     """(begun, given up) by host, as of the last reading."""
+    began_anew: bool = False
+    """Something was zero again at the last reading: what came before is only in the ledger."""
 
     def take(
         self,
@@ -81,7 +83,8 @@ class Counting:
             self.past.clear()
             self.hosts.clear()
         vectors = {str(name): cluster.vector for name, cluster in reading.clusters.items()}
-        self.ledger.update(reading.epoch, vectors | self._host_vectors(reading))
+        vectors |= self._host_vectors(reading)
+        self.began_anew = self.ledger.update(reading.epoch, vectors)
         arms: dict[ArmKey, ArmTally] = {}
         begun: dict[str, int] = {}
         ended: dict[ClusterName, int] = {}

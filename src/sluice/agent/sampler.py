@@ -58,8 +58,12 @@ class Sampler:
                 for name, cluster in reading.clusters.items()
                 if cluster.active + cluster.pending
             )
-            if now_s - self._saved_s >= SAVE_INTERVAL_S:
-                self.save()
+            if self._counting.began_anew or now_s - self._saved_s >= SAVE_INTERVAL_S:
+                try:
+                    self.save()
+                except StateError as error:
+                    # Counts are right as long as this agent lives.
+                    log.warning("agent.ledger_not_saved", reason=str(error))
             return arms
 
     async def snapshots(self) -> dict[str, Snapshot]:

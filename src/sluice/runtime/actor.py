@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from sluice.engine.state import Mode, State
-from sluice.errors import RoutingRefused, SpecError, TransientError
+from sluice.errors import RoutingRefused, SpecError, StateError, TransientError
 from sluice.nouns import Endpoint, Fragment, Replicas, RevisionId, Workload
 from sluice.ports import Clock, DataPlane, Platform
 from sluice.runtime.keeper import Keeper
@@ -43,9 +43,19 @@ class Actor:
     async def act(self, name: str, tracked: Tracked) -> bool:
         """Checkpoint, scale, route, and note what came of it; True: the release is gone.
 
-        The checkpoint comes first: what the world may have seen is never newer than the file.
+        The checkpoint comes first: what the world may have seen is never newer than the file. One
+        thing is done without it: traffic goes back to stable, because a full disk must not keep
+        users on a candidate that failed.
+
+        Raises:
+            StateError: the checkpoint cannot be written; nothing but that was done.
         """
-        await self._keeper.save(tracked)
+        try:
+            await self._keeper.save(tracked)
+        except StateError:
+            if _only_returns(tracked):
+                await self._route(name, tracked)
+            raise
         await self._scale(name, tracked)
         if await self._route(name, tracked):
             await self._keeper.save(tracked)
@@ -114,6 +124,18 @@ class Actor:
         await self._keeper.forget(tracked)
         log.info("release.deleted", release=name)
         return True
+
+
+def _only_returns(tracked: Tracked) -> bool:
+    """Whether the new routing does nothing but take live weight from candidates."""
+    routing, applied = tracked.core.state.routing, tracked.applied
+    if routing is None or applied is None or routing.fallback != applied.routing.fallback:
+        return False
+    before = applied.routing
+    others = [arm for arm in routing.live if arm.revision != routing.fallback]
+    return routing.weight_bp(routing.fallback) > before.weight_bp(before.fallback) and all(
+        arm.weight_bp <= before.weight_bp(arm.revision) for arm in others
+    )
 
 
 def _endpoints(

@@ -276,6 +276,9 @@ class Loop:
 
     async def _guarded_act(self, name: str, tracked: Tracked) -> None:
         try:
+            # A controller that has just begun knows no replica yet: to act on that would route
+            # every request of this release to nobody.
+            tracked.replicas = await self._platform.observe(name)
             await self._act(name, tracked)
         except InvariantError:
             raise

@@ -61,8 +61,12 @@ class Load:
     @property
     def sent(self) -> int:
         """Requests so far."""
-        lines = self._lines()
-        return int(json.loads(lines[-1])["sent"]) if lines else 0
+        return int(self._progress("sent"))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since its begin, as of its last word: half a second old at most."""
+        return self._progress("elapsed_s")
 
     def finish(self, *, stop: bool = True) -> Report:
         """End (or, with ``stop=False``, wait for the end of) the load; what became of it.
@@ -79,6 +83,9 @@ class Load:
         report = Report.from_json(json.loads(self._json.read_text(encoding="utf-8")))
         self._folder.cleanup()
         return report
+
+    def _progress(self, name: str) -> float:
+        return float(json.loads(self._lines()[-1])[name])
 
     def _lines(self) -> list[bytes]:
         return self._said.read_bytes().split(b"\n")[:-1]

@@ -222,6 +222,19 @@ class Then:
         )
         return self
 
+    def because(self, words: str) -> Self:
+        """The last verdict gives this reason."""
+        verdict = self._story.status().verdict
+        if verdict is None or words not in verdict.reason:
+            raise AssertionError(f"the verdict is {verdict}, not about {words!r}")
+        return self
+
+    def verdict(self, kind: str) -> Self:
+        """The last verdict is of this kind."""
+        verdict = self._story.status().verdict
+        self._equal(str(verdict.kind) if verdict else None, kind, "verdict")
+        return self
+
     # --- measured ---
 
     def lost(self, at_most: int = 0) -> Self:

@@ -58,8 +58,10 @@ class Rig(Protocol):
 
     async def lease_ends(self, routing: Routing) -> None: ...
 
-    async def counts(self, release: str, revision: str, purpose: Purpose, total: int) -> ArmCounts:
-        """The arm, once it has counted ``total`` requests."""
+    async def counts(
+        self, release: str, revision: str, purpose: Purpose, total: int, *, timed: bool = True
+    ) -> ArmCounts:
+        """The arm, once it has counted ``total`` requests, and timed them as well."""
         ...
 
 
@@ -123,7 +125,9 @@ class MemoryRig:
     async def lease_ends(self, routing: Routing) -> None:
         self.clock.ms += routing.lease_ms or 0
 
-    async def counts(self, release: str, revision: str, purpose: Purpose, total: int) -> ArmCounts:
+    async def counts(
+        self, release: str, revision: str, purpose: Purpose, total: int, *, timed: bool = True
+    ) -> ArmCounts:
         snapshots = await self.metrics.read()
         arm = snapshots[release][0].arm(RevisionId(revision), purpose)
         assert arm is not None
@@ -194,13 +198,17 @@ class EnvoyRig:
 
         await eventually(expired, bool)
 
-    async def counts(self, release: str, revision: str, purpose: Purpose, total: int) -> ArmCounts:
+    async def counts(
+        self, release: str, revision: str, purpose: Purpose, total: int, *, timed: bool = True
+    ) -> ArmCounts:
         async def read() -> ArmCounts | None:
             snapshots: Mapping[str, tuple[Snapshot, ...]] = await self.metrics.read()
             return snapshots[release][0].arm(RevisionId(revision), purpose)
 
         def settled(arm: ArmCounts | None) -> bool:
-            return arm is not None and arm.counts.total == total == arm.counts.timed
+            if arm is None or arm.counts.total != total:
+                return False
+            return not timed or arm.counts.timed == total
 
         arm = await eventually(read, settled)
         assert arm is not None

@@ -84,9 +84,9 @@ async def test_a_header_forces_an_arm_and_is_counted_apart(rig: Rig) -> None:
     seen = revisions(await rig.send(value, 10, headers={"x-sluice-arm": "v2"}))
     assert seen == {"v2": 10}
     await rig.send(value, 5, headers={"x-sluice-arm": "other"})
-    assert (await rig.counts("forced", "v2", Purpose.FORCED, 10)).counts.errors == 0
-    assert (await rig.counts("forced", "v2", Purpose.LIVE, 0)).counts.total == 0
-    assert (await rig.counts("forced", "v1", Purpose.LIVE, 5)).counts.total == 5
+    assert (await rig.counts("forced", "v2", Purpose.FORCED, 10, timed=False)).counts.errors == 0
+    assert (await rig.counts("forced", "v2", Purpose.LIVE, 0, timed=False)).counts.total == 0
+    assert (await rig.counts("forced", "v1", Purpose.LIVE, 5, timed=False)).counts.total == 5
 
 
 async def test_a_preview_is_reached_by_host_and_by_header(rig: Rig) -> None:
@@ -101,7 +101,7 @@ async def test_a_preview_is_reached_by_host_and_by_header(rig: Rig) -> None:
     assert revisions(await rig.send(value, 4, host="preview.blue.test")) == {"v2": 4}
     assert revisions(await rig.send(value, 3, headers={"x-preview": "yes"})) == {"v2": 3}
     assert revisions(await rig.send(value, 2)) == {"v1": 2}
-    await rig.counts("blue", "v2", Purpose.PREVIEW, 7)
+    await rig.counts("blue", "v2", Purpose.PREVIEW, 7, timed=False)
 
 
 async def test_mirrored_requests_are_counted_and_answer_nobody(rig: Rig) -> None:
@@ -110,7 +110,7 @@ async def test_mirrored_requests_are_counted_and_answer_nobody(rig: Rig) -> None
     await rig.plane.apply(fragment(value, await both(rig)))
     rig.behave("v2", "500")
     assert revisions(await rig.send(value, 20)) == {"v1": 20}
-    arm = await rig.counts("shadow", "v2", Purpose.MIRROR, 20)
+    arm = await rig.counts("shadow", "v2", Purpose.MIRROR, 20, timed=False)
     assert arm.counts.errors == 20
 
 
@@ -130,7 +130,7 @@ async def test_answers_are_counted_by_class(
     await rig.plane.apply(fragment(value, await both(rig)))
     rig.behave("v2", mode)
     await rig.send(value, 12)
-    arm = await rig.counts(release, "v2", Purpose.LIVE, 12)
+    arm = await rig.counts(release, "v2", Purpose.LIVE, 12, timed=False)
     assert (arm.counts.errors, arm.counts.client_errors) == (errors, client_errors)
     assert sum(counts.total for counts in arm.endpoints.values()) == 12
     assert sum(counts.errors for counts in arm.endpoints.values()) == errors
@@ -140,7 +140,7 @@ async def test_a_revision_without_endpoints_answers_503(rig: Rig) -> None:
     value = routing("empty", BP_TOTAL)
     await rig.plane.apply(fragment(value, {"v1": await rig.endpoints("v1"), "v2": ()}))
     assert {answer.status for answer in await rig.send(value, 5)} == {503}
-    assert (await rig.counts("empty", "v2", Purpose.LIVE, 5)).counts.errors == 5
+    assert (await rig.counts("empty", "v2", Purpose.LIVE, 5, timed=False)).counts.errors == 5
 
 
 async def test_endpoints_change_without_a_new_generation(rig: Rig) -> None:

@@ -35,9 +35,9 @@ def routing(release: str, *, timeout_ms: int = 2_000, shield: Shield | None = No
     )
 
 
-async def candidate(rig: EnvoyRig, release: str, total: int) -> ArmCounts:
-    """The candidate's live arm, once requests and times are all counted."""
-    return await rig.counts(release, "v2", Purpose.LIVE, total)
+async def candidate(rig: EnvoyRig, release: str, total: int, *, timed: bool = False) -> ArmCounts:
+    """The candidate's live arm, once all requests are counted, and their times as well."""
+    return await rig.counts(release, "v2", Purpose.LIVE, total, timed=timed)
 
 
 async def start(rig: EnvoyRig, value: Routing) -> None:
@@ -67,7 +67,7 @@ async def test_resets_are_errors_once_although_tried_twice(envoy: EnvoyProcess) 
         await start(rig, value)
         rig.behave("v2", "reset")
         assert await ask(rig, value, 6) == [503] * 6
-        arm = await candidate(rig, "reset", 6)
+        arm = await candidate(rig, "reset", 6, timed=True)
         assert arm.counts.errors == 6
         assert slower_than(arm, 60_000) == 6
         assert arm.endpoints["v2-0"].errors == 12
@@ -81,7 +81,7 @@ async def test_a_request_that_times_out_is_an_error_and_slow_at_every_threshold(
         await start(rig, value)
         rig.behave("v2", "hang")
         assert await ask(rig, value, 4) == [504] * 4
-        arm = await candidate(rig, "timeout", 4)
+        arm = await candidate(rig, "timeout", 4, timed=True)
         assert arm.counts.errors == 4
         assert set(arm.counts.slow) == {4}
 
@@ -95,7 +95,7 @@ async def test_a_client_that_leaves_a_hanging_candidate_counts_against_it(
         assert await ask(rig, value, 3) == [200] * 3
         rig.behave("v2", "hang")
         assert await ask(rig, value, 5, timeout_s=0.15) == [0] * 5
-        arm = await candidate(rig, "left", 8)
+        arm = await candidate(rig, "left", 8, timed=True)
         assert (arm.counts.errors, arm.active) == (5, 0)
         assert {slower_than(arm, threshold) for threshold in (75, 1_000, 60_000)} == {5}
         assert arm.endpoints["v2-0"].errors == 5
@@ -125,7 +125,7 @@ async def test_latency_lies_between_the_right_thresholds(envoy: EnvoyProcess) ->
         await start(rig, value)
         rig.behave("v2", "slow:103")
         await ask(rig, value, 8)
-        arm = await candidate(rig, "latency", 8)
+        arm = await candidate(rig, "latency", 8, timed=True)
         assert slower_than(arm, 100) == 8
         assert slower_than(arm, 400) == 0
 
@@ -200,7 +200,7 @@ async def test_a_shield_hides_failures_from_users_and_counts_them(
         assert {(reply.status, reply.headers["x-sluice-version"]) for reply in replies} == {
             (200, "v1")
         }
-        arm = await candidate(rig, release, 10)
+        arm = await candidate(rig, release, 10, timed=True)
         assert (arm.counts.errors, arm.shielded) == (6, 6)
         assert arm.endpoints["v2-0"].errors == 6
         # Stable's answers in the candidate's place are nobody's live requests.

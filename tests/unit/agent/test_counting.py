@@ -84,7 +84,10 @@ def test_requests_without_an_answer_are_slow_once_the_histogram_is_complete(
 
 def test_counts_go_on_when_a_cluster_begins_anew(counting: Counting) -> None:
     take(counting, 0, cluster(total=10, c2xx=10))
-    assert take(counting, 1, cluster(total=3, c2xx=3)).counts.total == 13
+    take(counting, 1, cluster(total=11, c2xx=11))
+    assert not counting.began_anew
+    assert take(counting, 2, cluster(total=3, c2xx=3)).counts.total == 14
+    assert counting.began_anew
 
 
 def test_a_new_epoch_begins_at_zero(counting: Counting) -> None:

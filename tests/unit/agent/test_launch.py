@@ -51,10 +51,7 @@ def test_the_environment_of_an_agent_makes_the_same_settings(
     assert read_settings([]) == settings
 
 
-def test_every_setting_is_in_the_reference() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "reference" / "agent-api.md").read_text()
-    names = [f"SLUICE_ROUTER_{name.upper()}" for name in Settings.model_fields]
-    assert [name for name in names if f"`{name}`" not in page] == []
+def test_every_setting_says_what_it_means() -> None:
     assert all(info.description for info in Settings.model_fields.values())
 
 
