@@ -288,7 +288,9 @@ def binomial(source: random.Random, n: int, p: float) -> int:
     scale = math.log1p(-p)
     hits, place = 0, 0
     while True:
-        place += int(math.log(1.0 - source.random()) / scale) + 1
-        if place > n:
+        # Compared before it is rounded: at the smallest rates the wait is infinite.
+        wait = math.log(1.0 - source.random()) / scale
+        if wait > n or place + int(wait) + 1 > n:
             return hits
+        place += int(wait) + 1
         hits += 1
