@@ -223,7 +223,7 @@ class RunningServer:
     def log(self) -> str:
         return self._log.read_text()
 
-    def wait_ready(self, *, timeout_s: float = 30) -> None:
+    def wait_ready(self, *, timeout_s: float = 90) -> None:
         """Block until readiness says so."""
         give_up = time.monotonic() + timeout_s
         while time.monotonic() < give_up:
@@ -280,7 +280,7 @@ def running(
 
 
 def _listening_port(process: subprocess.Popen[bytes], log: Path) -> int:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 90
     while time.monotonic() < give_up and process.poll() is None:
         for line in log.read_text().splitlines():
             if '"server.listening"' in line:

@@ -101,10 +101,10 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _chunks(database: Any, source: Path, size: int) -> Iterator[list[dict[str, Any]]]:
-    read = database.read_parquet if _is_parquet(source) else database.read_csv
-    table = read(str(source))
-    names = table.columns
-    while rows := table.fetchmany(size):
+    read = "read_parquet" if _is_parquet(source) else "read_csv"
+    cursor = database.execute(f"SELECT * FROM {read}(?)", [str(source)])  # noqa: S608  # constants
+    names = [column[0] for column in cursor.description]
+    while rows := cursor.fetchmany(size):
         yield [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -17,6 +17,7 @@ Check = Callable[[Any], str]
 
 _KIND: Final = {"b": "true or false", "i": "an integer", "u": "an integer", "f": "a number"}
 _LONGEST_ECHO: Final = 60
+_FEW: Final = 64
 
 
 def _number(value: Any, *, low: float, above: float, high: float, wants: str) -> str:
@@ -87,8 +88,9 @@ class Contract:
             if check is None:
                 continue
             if check is _any_float:
-                # One vector operation for a matrix; value by value only to name the culprit.
-                if column.size > 1 and np.isfinite(column).all():
+                # numpy's call costs more than a few values; one by one only to name the culprit.
+                values = column.ravel().tolist() if column.size <= _FEW else []
+                if all(map(isfinite, values)) if values else np.isfinite(column).all():
                     continue
                 values = column.ravel().tolist()
             else:

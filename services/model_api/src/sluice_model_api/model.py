@@ -33,6 +33,8 @@ class Model:
         self.digest = bundle.digest
         self.contract = Contract(manifest.inputs)
         self.output_names = tuple(output.name for output in manifest.outputs)
+        self.json_outputs = [(name, False) for name in self.output_names]
+        """All outputs as JSON: what is answered unless something else is asked for."""
         self._datatypes = {output.name: output.datatype for output in manifest.outputs}
         found = feature_digest(manifest.features.id)
         if found != manifest.features.sha256:

@@ -137,7 +137,7 @@ class Protocol:
                 request_id=request.request_id,
             )
         content, head = dump_infer(parsed, model, outputs)
-        reply = Reply(200, content, [JSON if head is None else OCTETS, *model_headers(model)])
+        reply = Reply(200, content, [JSON if head is None else OCTETS, version_header(model)])
         if head is not None:
             reply.headers.append((b"inference-header-content-length", b"%d" % head))
         reply.headers.append((b"x-prediction-id", _header_value(prediction_id)))
@@ -173,7 +173,7 @@ class Protocol:
             for prediction, prediction_id in zip(_predictions(model, outputs), ids, strict=True)
         ]  # fmt: skip
         reply = json_reply(answers if type(parsed) is list else answers[0])
-        reply.headers += model_headers(model)
+        reply.headers.append(version_header(model))
         if len(ids) == 1:
             reply.headers.append((b"x-prediction-id", _header_value(ids[0])))
         return reply
@@ -226,7 +226,10 @@ class Protocol:
 
     def names(self, name: str, version: str) -> tuple[str, str]:
         """Name and version that a request for these was answered by, for metrics."""
-        entry = self._repository.find(name or self._repository.names[0], version)
+        names = self._repository.names
+        if not name and len(names) == 1:
+            name = names[0]
+        entry = self._repository.find(name, version)
         return ("", "") if entry is None else (entry.manifest.name, entry.manifest.version)
 
     def close(self) -> None:
@@ -234,12 +237,9 @@ class Protocol:
         self._slow.shutdown(wait=False, cancel_futures=True)
 
 
-def model_headers(model: Model) -> tuple[tuple[bytes, bytes], ...]:
-    """Headers that say which version answered."""
-    return (
-        (b"x-model-name", model.name.encode()),
-        (b"x-model-version", model.version.encode()),
-    )
+def version_header(model: Model) -> tuple[bytes, bytes]:
+    """Says which version answered."""
+    return b"x-model-version", model.version.encode()
 
 
 def _tensor(spec: Any) -> dict[str, Any]:

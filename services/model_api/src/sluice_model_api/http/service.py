@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -30,10 +30,29 @@ log = structlog.get_logger()
 CLIENT_GONE: Final = 499
 """Code under which a request is counted whose client closed the connection."""
 _FAULTED: Final = frozenset(("infer", "predict"))
+_OF_MODEL: Final = _FAULTED | {"metadata", "model_ready"}
 
 Route = tuple[str, Handler]
-Found = tuple[str, Handler, str, str]
-"""Name of the route for metrics, handler, model, version."""
+
+
+class Found(NamedTuple):
+    """Where a request goes."""
+
+    route: str
+    """Name for metrics."""
+    handler: Handler | None
+    """``None``: FastAPI has it."""
+    model: str
+    version: str
+    """As the path names them; empty where it does not."""
+    labels: tuple[str, str]
+    """Model and version that serve it, for metrics: never what a caller made up."""
+    faulted: bool
+    """Faults on demand happen here."""
+
+
+_NOWHERE: Final = Found("other", None, "", "", ("", ""), faulted=False)
+_REST: Final = Found("rest", None, "", "", ("", ""), faulted=False)
 
 
 class Service:
@@ -62,6 +81,9 @@ class Service:
         self._injector = injector
         self._rest = rest
         self.draining = False
+        self._log_all = settings.log_requests == "all"
+        self._log_none = settings.log_requests == "off"
+        self._found: dict[tuple[str, str], Found] = {}
         self._exact: Mapping[str, Mapping[str, Route]] = {
             "/v2/health/live": {"GET": ("live", protocol.live)},
             "/v2/health/ready": {"GET": ("ready", protocol.ready)},
@@ -89,44 +111,33 @@ class Service:
         metrics = self._metrics
         metrics.in_flight += 1
         request = Request(scope, receive)
-        route, model, version, code = "other", "", "", CLIENT_GONE
+        found, code = _NOWHERE, CLIENT_GONE
         try:
             try:
-                found = self._find(request)
-                if found is None:
-                    route = "rest"
+                found = self._found.get((request.method, request.path)) or self._find(request)
+                if found.handler is None:
                     code = await self._rest.answer(scope, receive, send)
                     return
-                route, handler, model, version = found
-                if self._injector.on_requests and (
-                    route in _FAULTED or self._injector.faults.probes
-                ):
+                if self._injector.on_requests and (found.faulted or self._injector.faults.probes):
                     await self._injector.before(request.gone)
-                reply = await handler(request, model, version)
+                reply = await found.handler(request, found.model, found.version)
             except ModelApiError as error:
                 reply = error_reply(error)
-                if isinstance(error, RequestError) and error.status == 405:
+                if error.status == 405:
                     reply.headers.append((b"allow", self._allowed(request.path)))
             except ClientGone:
                 return
             except Exception:
-                log.exception("request.crashed", route=route, request_id=request.request_id)
+                log.exception("request.crashed", path=request.path, request_id=request.request_id)
                 reply = json_reply({"error": "internal error; see the log"}, status=500)
             code = reply.status
             await self._send(request, reply, send)
         finally:
             metrics.in_flight -= 1
             seconds = perf_counter() - started
-            model, version = self._labels(route, model, version, code)
-            metrics.observe((model, version, route, code), seconds)
-            if self._settings.log_requests != "off":
-                self._log(request, route, code, seconds)
-
-    def _labels(self, route: str, model: str, version: str, code: int) -> tuple[str, str]:
-        """Names for metrics: what was served, never what a caller made up."""
-        if code == 404 or route not in ("infer", "predict", "metadata", "model_ready"):
-            return "", ""
-        return self._protocol.names(model, version)
+            metrics.observe((*found.labels, found.route, code), seconds)
+            if code >= 500 or self._log_all:
+                self._log(request, found.route, code, seconds)
 
     async def _send(self, request: Request, reply: Reply, send: Send) -> None:
         headers: list[Header] = reply.headers
@@ -148,22 +159,28 @@ class Service:
             body = b""
         await send({"type": "http.response.body", "body": body})
 
-    def _find(self, request: Request) -> Found | None:
-        """The route of a request; ``None`` when FastAPI has it.
+    def _find(self, request: Request) -> Found:
+        """The route of a request; remembered once its model has been found.
 
         Raises:
             RequestError: no such path (404) or method (405).
         """
         routes, model, version = self._routes(request.path)
         if routes is None:
-            return None
+            return _REST
         method = "GET" if request.method == "HEAD" else request.method
-        route = routes.get(method)
-        if route is None:
+        if method not in routes:
             raise RequestError(
                 f"{request.method} is not possible here; use {', '.join(routes)}", status=405
             )
-        return *route, model, version
+        route, handler = routes[method]
+        of_model = route in _OF_MODEL
+        labels = self._protocol.names(model, version) if of_model else ("", "")
+        found = Found(route, handler, model, version, labels, route in _FAULTED)
+        if labels[0] or not of_model:
+            # As many as there are paths of models that exist: callers cannot make it grow.
+            self._found[(request.method, request.path)] = found
+        return found
 
     def _routes(self, path: str) -> tuple[Mapping[str, Route] | None, str, str]:
         exact = self._exact.get(path)
@@ -193,7 +210,7 @@ class Service:
         return ", ".join(routes or ()).encode()
 
     def _log(self, request: Request, route: str, code: int, seconds: float) -> None:
-        if code >= 500 or self._settings.log_requests == "all":
+        if not self._log_none:
             log.info(
                 "request.answered",
                 method=request.method,

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -24,9 +23,8 @@ COLUMNS: Final = (
 """Columns of the table ``predictions``, in order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """One scored request, not yet split into rows."""
+class Scored(NamedTuple):
+    """One scored request, not yet split into rows (a tuple: a frozen dataclass costs 2 µs)."""
 
     prediction_id: str
     """Id of the request's one prediction; rows of a larger one get ``:0``, ``:1``, …"""
@@ -62,13 +60,12 @@ def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
 
 def features_hash(columns: Mapping[str, Array], row: int) -> str:
     """Hash of one row of inputs: equal for equal inputs, whatever the path."""
-    digest = hashlib.blake2b(digest_size=8)
+    parts = []
     for name in sorted(columns):
         value = columns[name][row]
-        content = value.encode() if isinstance(value, str) else np.ascontiguousarray(value)
-        digest.update(name.encode())
-        digest.update(content.tobytes() if isinstance(content, np.ndarray) else content)
-    return digest.hexdigest()
+        parts.append(name.encode())
+        parts.append(value.encode() if isinstance(value, str) else value.tobytes())
+    return hashlib.blake2b(b"\0".join(parts), digest_size=8).hexdigest()
 
 
 def _plain(value: Any) -> Any:

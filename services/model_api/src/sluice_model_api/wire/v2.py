@@ -14,6 +14,7 @@ from sluice_model_api.tensors import to_bytes as tensor_bytes
 
 _MAX_RANK = 8
 _MAX_ID = 256
+_INT = frozenset((int,))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,8 +27,6 @@ class InferRequest:
     rows: int
     outputs: list[tuple[str, bool]]
     """Outputs asked for, in order, and whether each is wanted in binary."""
-    binary: bool
-    """At least one output is wanted in binary."""
 
 
 def parse_json(body: bytes | memoryview) -> dict[str, Any]:
@@ -107,7 +106,9 @@ def build_request(document: dict[str, Any], model: Model, binary: _Binary) -> In
     request_id = document.get("id")
     if request_id is not None and (type(request_id) is not str or len(request_id) > _MAX_ID):
         raise RequestError(f"id must be a string of at most {_MAX_ID} characters")
-    parameters = _parameters(document, "the request")
+    binary_all = "parameters" in document and bool(
+        _parameters(document, "the request").get("binary_data_output")
+    )
     inputs = document.get("inputs")
     if type(inputs) is not list:
         got = "nothing" if inputs is None else json_name(inputs)
@@ -126,13 +127,16 @@ def build_request(document: dict[str, Any], model: Model, binary: _Binary) -> In
             f"input '{missing[0]}' is missing; model {model.name} takes {', '.join(specs)}"
         )
     rows = model.contract.check_columns(columns)
-    outputs = _outputs(document.get("outputs"), model, bool(parameters.get("binary_data_output")))
+    outputs = (
+        _outputs(document.get("outputs"), model, binary_all)
+        if binary_all or "outputs" in document
+        else model.json_outputs
+    )
     return InferRequest(
         id=request_id,
         columns=columns,
         rows=rows,
         outputs=outputs,
-        binary=any(wanted for _, wanted in outputs),
     )
 
 
@@ -156,7 +160,7 @@ def _input(entry: object, specs: Mapping[str, InputSpec], binary: _Binary) -> tu
         raise RequestError(f"input {name[:80]!r} is unknown; inputs are {', '.join(specs)}")
     check_tensor(name, entry.get("datatype"), entry.get("shape"), spec)
     shape: list[int] = entry["shape"]
-    parameters = _parameters(entry, f"input '{name}'")
+    parameters = _parameters(entry, f"input '{name}'") if "parameters" in entry else {}
     if "binary_data_size" in parameters:
         if "data" in entry:
             raise RequestError(f"input '{name}': send data or binary_data_size, not both")
@@ -179,9 +183,15 @@ def check_tensor(name: str, datatype: object, shape: object, spec: InputSpec) ->
                 f"input '{name}': datatype must be one of {', '.join(DTYPES)}, here {spec.datatype}"
             )
         raise RequestError(f"input '{name}': datatype must be {spec.datatype}, got {datatype}")
-    if type(shape) is not list or not all(type(size) is int and size >= 0 for size in shape):
-        raise RequestError(f"input '{name}': shape must be a list of sizes")
     expected = spec.shape
+    if type(shape) is list and _INT.issuperset(map(type, shape)) and shape:
+        if shape[0] > 0 and tuple(shape[1:]) == expected[1:]:
+            return
+        well_formed = min(shape) >= 0
+    else:
+        well_formed = shape == []
+    if type(shape) is not list or not well_formed:
+        raise RequestError(f"input '{name}': shape must be a list of sizes")
     if len(shape) != len(expected) or any(
         want not in (-1, size) for want, size in zip(expected, shape, strict=True)
     ):
