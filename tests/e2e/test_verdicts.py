@@ -76,7 +76,7 @@ def test_slow_version_is_turned_back_for_its_latency(served: Story) -> None:
     given, when, then = served.given, served.when, served.then
     given.slo(0.99).slo(0.9, le_s="1").stable("v1").traffic(rps=60)
     when.candidate("v2", faults={"latency_ms": 2000})
-    then.aborted().candidate_weight(0).because("latency").lost(0)
+    then.aborted().candidate_weight(0).because("slower than 1000 ms").lost(0)
 
 
 def test_version_without_traffic_is_held_as_inconclusive_at_the_deadline(served: Story) -> None:
