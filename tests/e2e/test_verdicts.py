@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,17 @@ def test_version_without_traffic_is_held_as_inconclusive_at_the_deadline(served:
     when.candidate("v2")
     then.held("DeadlineExceeded").verdict("inconclusive")
     then.says("`sluice promote taxi`")
+
+
+def test_version_with_another_digest_never_serves_and_says_why(served: Story) -> None:
+    given, when, then = served.given, served.when, served.then
+    given.stable("v1").traffic(rps=30)
+    served.model = replace(served.model, env=_of_another_digest)
+    given.spec(progressDeadline="15s")
+    when.candidate("v2")
+    then.aborted("ProgressDeadlineExceeded").says("digest")
+    then.lost(0)
+
+
+def _of_another_digest(version: str, faults: Mapping[str, float], file: Path) -> dict[str, str]:
+    return {**_variables(version, faults, file), "MODEL_API_DIGEST": f"sha256:{'0' * 64}"}
