@@ -130,6 +130,7 @@ async def test_candidate_that_the_platform_cannot_run_is_named_and_turned_back()
     await world.deploy(V2)
     status = await world.until(Phase.ABORTED)
     assert status.reason == "ProgressDeadlineExceeded"
+    assert "readiness probe: no answer yet" in status.decisions[-1].message
     assert world.served_bp(V1) == 10_000
 
 
