@@ -80,9 +80,10 @@ def test_without_a_supervisor_the_lease_gives_the_traffic_to_stable(story: Story
     given.stable("v1").traffic(rps=RPS)
     when.candidate("v2")
     when.live(4_000)
-    when.killed("supervisor")
+    when.after(4)
     load = story.loads[-1]
     killed_s = load.elapsed_s
+    when.killed("supervisor")
     when.after(10)
     gone_s = load.elapsed_s
     story.laptop.up()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_slow_version_is_turned_back_for_its_latency(served: Story) -> None:
     given, when, then = served.given, served.when, served.then
     given.slo(0.99).slo(0.9, le_s="1").stable("v1").traffic(rps=60)
     when.candidate("v2", faults={"latency_ms": 2000})
-    then.aborted().candidate_weight(0).because("latency").lost(0)
+    then.aborted().candidate_weight(0).because("slower than 1000 ms").lost(0)
 
 
 def test_version_without_traffic_is_held_as_inconclusive_at_the_deadline(served: Story) -> None:
@@ -85,3 +86,18 @@ def test_version_without_traffic_is_held_as_inconclusive_at_the_deadline(served:
     when.candidate("v2")
     then.held("DeadlineExceeded").verdict("inconclusive")
     then.says("`sluice promote taxi`")
+
+
+def test_version_with_another_digest_never_serves_and_says_why(served: Story) -> None:
+    given, when, then = served.given, served.when, served.then
+    given.stable("v1").traffic(rps=30)
+    served.model = replace(served.model, env=_of_another_digest)
+    given.spec(progressDeadline="15s")
+    when.candidate("v2")
+    then.aborted("ProgressDeadlineExceeded")
+    assert "digest" in served.laptop.history("taxi")[-1].message
+    then.lost(0)
+
+
+def _of_another_digest(version: str, faults: Mapping[str, float], file: Path) -> dict[str, str]:
+    return {**_variables(version, faults, file), "MODEL_API_DIGEST": f"sha256:{'0' * 64}"}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sluice.agent.launch import write_files
 from sluice.agent.service import serve
 from sluice.agent.settings import Settings
+from sluice.agent.stderr import log_stream
 from sluice.errors import SluiceError
 
 EXIT_USAGE = 64
@@ -49,7 +50,7 @@ def configure_logging(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(log_stream()),
     )
 
 

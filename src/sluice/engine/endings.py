@@ -115,7 +115,8 @@ def failed_after_switch(state: State, pass_number: int, verdict: Verdict) -> Mov
 
 def not_ready(state: State, revision: RevisionId, plan: Plan) -> str:
     """Why a pass is turned back whose replicas did not get ready in time."""
+    why = dict(state.waiting).get(revision, "")
     return (
         f"{revision} has {state.ready_of(revision)} of {plan.replicas} replicas ready after "
-        f"{plan.progress_deadline_ms / 1000:g} s (progressDeadline)"
+        f"{plan.progress_deadline_ms / 1000:g} s (progressDeadline){why and f': {why}'}"
     )

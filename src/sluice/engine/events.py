@@ -23,6 +23,8 @@ class Observed:
 
     at_ms: int
     ready: tuple[tuple[RevisionId, int], ...]
+    waiting: tuple[tuple[RevisionId, str], ...] = ()
+    """Why replicas are not ready, one line by revision, as the platform says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ def deploy_aborted(state: State, event: Event, elapsed: int) -> Outcome:
 def observe(state: State, event: Event, elapsed: int) -> Outcome:
     """Time goes by and replicas come and go."""
     assert isinstance(event, Observed)  # noqa: S101  # the table's key
-    state = replace(state, ready=tuple(sorted(event.ready)))
+    state = replace(state, ready=tuple(sorted(event.ready)), waiting=event.waiting)
     ticked = tick(state, elapsed)
     match ticked.mode:
         case Mode.STARTING:

@@ -80,6 +80,8 @@ class State:
     verdict: VerdictKind | None = None
     """Newest verdict of this pass."""
     ready: tuple[tuple[RevisionId, int], ...] = ()
+    waiting: tuple[tuple[RevisionId, str], ...] = ()
+    """Why replicas are not ready, one line by revision: said when a pass ends for it."""
     sizes: tuple[tuple[RevisionId, int], ...] = ()
     """Sizes last asked for."""
     routing: Routing | None = None

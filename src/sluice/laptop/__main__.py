@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from sluice.agent.stderr import log_stream
 from sluice.errors import SluiceError
 from sluice.laptop.supervisor import run
 
@@ -33,7 +34,7 @@ def main() -> int:
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(log_stream()),
     )
     try:
         asyncio.run(run(asked.dir, port=asked.port))

@@ -73,7 +73,8 @@ class Core:
     def see(self, view: View) -> tuple[Action, ...]:
         """Ready replicas changed, or time went by; no counters."""
         ready = tuple((item.revision, len(item.ready)) for item in view.replicas)
-        return self.send(Observed(at_ms=view.at_ms, ready=ready))
+        waiting = tuple((item.revision, item.message) for item in view.replicas if item.message)
+        return self.send(Observed(at_ms=view.at_ms, ready=ready, waiting=waiting))
 
     def poll(self, view: View) -> tuple[Action, ...]:
         """A look with counters: judge the pass, if there is one."""

@@ -5,7 +5,8 @@ difference. A release that fails does not stop the others.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -174,6 +175,8 @@ class Loop:
         """One release's turn; what fails is said in its status and tried again next turn."""
         try:
             async with tracked.lock:
+                if self.releases.get(name) is not tracked:
+                    return  # deleted while this waited
                 await self._turn_of(name, tracked, snapshots, problem, poll=poll)
             tracked.solved("turn")
         except (SluiceError, OSError) as error:
@@ -234,11 +237,7 @@ class Loop:
     ) -> bool:
         """Take a spec; True when it changed anything."""
         name = workload.release
-        tracked = self.releases.get(name)
-        if tracked is None:
-            core = Core(state=State(release=name), settings=settings)
-            tracked = self.releases[name] = Tracked(core=core)
-        async with tracked.lock:
+        async with self._held(name, new=settings) as tracked:
             core = tracked.core
             before = (core.state, core.settings)
             core.settings = settings
@@ -263,8 +262,7 @@ class Loop:
             UnknownRelease: there is none of that name.
             RefusedError: it makes no sense now; nothing changed.
         """
-        tracked = self._tracked(name)
-        async with tracked.lock:
+        async with self._held(name) as tracked:
             tracked.core.command(make(self._clock.now_ms()))
             await self._guarded_act(name, tracked)
         self.nudge()
@@ -284,6 +282,24 @@ class Loop:
             raise
         except (SluiceError, OSError) as error:
             tracked.problem("turn", str(error))
+
+    @asynccontextmanager
+    async def _held(
+        self, name: str, *, new: AnalysisSettings | None = None
+    ) -> AsyncIterator[Tracked]:
+        """A release under its lock; with ``new`` one is made when there is none.
+
+        Raises:
+            UnknownRelease: there is none, or it was deleted while this waited.
+        """
+        while True:
+            if new is not None and name not in self.releases:
+                self.releases[name] = Tracked(core=Core(state=State(release=name), settings=new))
+            tracked = self._tracked(name)
+            async with tracked.lock:
+                if self.releases.get(name) is tracked:
+                    yield tracked
+                    return
 
     def _tracked(self, name: str) -> Tracked:
         tracked = self.releases.get(name)

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,6 +131,7 @@ async def test_candidate_that_the_platform_cannot_run_is_named_and_turned_back()
     await world.deploy(V2)
     status = await world.until(Phase.ABORTED)
     assert status.reason == "ProgressDeadlineExceeded"
+    assert "readiness probe: no answer yet" in status.decisions[-1].message
     assert world.served_bp(V1) == 10_000
 
 
@@ -282,3 +284,47 @@ async def test_polls_that_judged_are_kept_for_replay() -> None:
     polls = await world.loop.polls(NAME)
     assert polls[-1]["verdict"]["kind"] == "failed"  # type: ignore[index]
     assert all(entry["snapshots"] for entry in polls)
+
+
+async def test_turn_that_comes_after_the_delete_leaves_a_new_release_of_that_name_alone() -> None:
+    world = World()
+    await world.stable()
+    fresh: list[bool] = []
+
+    async def deleted_and_deployed() -> None:
+        # Runs between the begin of the turn and its look at the release.
+        await world.loop.delete(NAME, by="")
+        fresh.append(await world.deploy(V3))
+
+    with capture_logs() as logs:
+        await asyncio.gather(world.loop.turn(poll=True), deleted_and_deployed())
+    assert fresh == [True]
+    assert "release.turn_failed" not in {line["event"] for line in logs}
+    await world.seconds(4)
+    assert world.status().stable == V3
+
+
+async def test_deploy_that_waited_for_a_delete_is_a_new_release() -> None:
+    world = World()
+    await world.stable()
+    tracked = world.loop.releases[NAME]
+    async with tracked.lock:
+        deleting = asyncio.create_task(world.loop.delete(NAME, by=""))
+        deploying = asyncio.create_task(world.deploy(V3))
+        await asyncio.sleep(0)
+    await asyncio.gather(deleting, deploying)
+    await world.seconds(4)
+    assert world.status().stable == V3
+
+
+async def test_verb_that_waited_for_a_delete_finds_no_release() -> None:
+    world = World()
+    await world.stable()
+    tracked = world.loop.releases[NAME]
+    async with tracked.lock:
+        deleting = asyncio.create_task(world.loop.delete(NAME, by=""))
+        aborting = asyncio.create_task(world.verb("abort"))
+        await asyncio.sleep(0)
+    await deleting
+    with pytest.raises(UnknownRelease):
+        await aborting
