@@ -1,12 +1,47 @@
 """Writes every generated file, or with ``--check`` fails when one is not what would be written."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+
+from sluice.spec import schema_of
+from tools import (
+    generate_cli,
+    generate_diagrams,
+    generate_index,
+    generate_settings,
+    goldens,
+    reference,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GENERATED: Mapping[str, Callable[[], str]] = {}
+
+def _schema(kind: str) -> str:
+    return json.dumps(schema_of(kind), indent=2) + "\n"
+
+
+def _golden(make: Callable[[Path], str], folder: str, ending: str) -> dict[str, Callable[[], str]]:
+    """One output beside each input ``*.yaml`` of a folder of golden files."""
+    inputs = sorted((ROOT / folder).glob("*.yaml"))
+    return {f"{folder}/{path.stem}{ending}": partial(make, path) for path in inputs}
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "schemas/release.json": partial(_schema, "Release"),
+    "schemas/release-policy.json": partial(_schema, "ReleasePolicy"),
+    "schemas/slo.json": partial(_schema, "SLO"),
+    "docs/reference/release.md": reference.page,
+    "docs/reference/cli.md": generate_cli.page,
+    "docs/reference/settings.md": generate_settings.page,
+    "docs/explanation/machine.md": generate_diagrams.page,
+    "docs/decisions/README.md": generate_index.index,
+    "docs/README.md": generate_index.contents,
+    **_golden(goldens.plan, "tests/golden/plan", ".json"),
+    **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
+}
 """Path below the repository root, and the function that makes its text."""
 
 

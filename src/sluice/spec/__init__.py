@@ -1,0 +1,45 @@
+"""Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
+
+from sluice.spec.compile import (
+    DEFAULT_OBJECTIVES,
+    DEFAULT_POLICY,
+    AnalysisSettings,
+    analysis_settings,
+    objectives_of,
+    revision_of,
+    to_plan,
+    workload_of,
+)
+from sluice.spec.lint import LintWarning, lint
+from sluice.spec.loader import Documents, Text, from_objects, load, to_object
+from sluice.spec.places import Place
+from sluice.spec.policy import ReleasePolicy
+from sluice.spec.release import Release
+from sluice.spec.scalars import format_duration, parse_duration
+from sluice.spec.schema import schema_of
+from sluice.spec.slo import SLO
+
+__all__ = [
+    "DEFAULT_OBJECTIVES",
+    "DEFAULT_POLICY",
+    "SLO",
+    "AnalysisSettings",
+    "Documents",
+    "LintWarning",
+    "Place",
+    "Release",
+    "ReleasePolicy",
+    "Text",
+    "analysis_settings",
+    "format_duration",
+    "from_objects",
+    "lint",
+    "load",
+    "objectives_of",
+    "parse_duration",
+    "revision_of",
+    "schema_of",
+    "to_object",
+    "to_plan",
+    "workload_of",
+]

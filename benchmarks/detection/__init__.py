@@ -1,0 +1,1 @@
+"""Requests to detect, false rollbacks and harm, beside the rules of other tools."""

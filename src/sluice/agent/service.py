@@ -1,0 +1,165 @@
+"""A running agent: its parts put together, its background work, its server."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from sluice.agent.api import build_api
+from sluice.agent.core import RETRY_S, Agent
+from sluice.agent.rendering import Renderer
+from sluice.agent.sampler import Sampler
+from sluice.agent.settings import Settings
+from sluice.agent.store import FragmentStore
+from sluice.dataplanes.envoyadmin import EnvoyAdmin
+from sluice.dataplanes.envoyfiles import EnvoyFiles
+from sluice.errors import RoutingRefused, StateError, TransientError
+
+log = structlog.get_logger(__name__)
+
+
+def build_agent(settings: Settings, admin: EnvoyAdmin) -> Agent:
+    """The agent of a router, with everything that is on disk taken up again."""
+    layout = settings.layout
+    agent = Agent(
+        name=settings.name,
+        sink=EnvoyFiles(layout, admin, ack_timeout_s=settings.ack_timeout_s),
+        renderer=Renderer(eds_dir=str(layout.endpoints), limits=settings.limits),
+        store=FragmentStore(layout.state / "fragments"),
+        now_s=time.monotonic,
+        linger_s=settings.linger_s,
+    )
+    agent.restore()
+    return agent
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Starlette]:
+    """The agent at work, as an application that still needs a server."""
+    async with EnvoyAdmin(settings.layout.admin_socket) as admin:
+        agent = build_agent(settings, admin)
+        if not await _envoy_answers(admin):
+            agent.prepare()
+        sampler = Sampler(
+            name=settings.name,
+            admin=admin,
+            ledger_path=settings.layout.state / "ledger.json",
+            fragments=lambda: agent.fragments,
+        )
+        work = [
+            asyncio.create_task(_confirm(agent)),
+            asyncio.create_task(agent.watch_leases()),
+            asyncio.create_task(sampler.run(settings.sample_interval_s)),
+            asyncio.create_task(_sweep(agent, sampler, settings.sample_interval_s)),
+        ]
+        try:
+            yield build_api(agent, sampler, admin, token=settings.token.get_secret_value())
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            sampler.save()
+
+
+async def _envoy_answers(admin: EnvoyAdmin) -> bool:
+    try:
+        await admin.get("/ready")
+    except TransientError:
+        return False
+    return True
+
+
+async def _confirm(agent: Agent) -> None:
+    while True:
+        try:
+            await agent.confirm()
+        except TransientError:
+            await asyncio.sleep(RETRY_S)
+        else:
+            log.info("agent.ready", releases=len(agent.fragments))
+            return
+
+
+async def _sweep(agent: Agent, sampler: Sampler, interval_s: float) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            if agent.has_ripe:
+                await sampler.tallies()
+                await agent.sweep(sampler.is_busy)
+        except (TransientError, RoutingRefused, StateError) as error:
+            log.warning("agent.sweep_failed", reason=str(error))
+
+
+def open_socket(settings: Settings) -> socket.socket:
+    """The socket that the API listens on.
+
+    Raises:
+        StateError: it is taken, or cannot be made; says which and what to do.
+    """
+    if settings.uds is not None:
+        return _unix_socket(settings)
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StateError(
+            f"the agent cannot listen on {settings.host}:{settings.port}: {error.strerror};"
+            " set SLUICE_ROUTER_PORT to a free port, or stop what uses this one"
+        ) from error
+    return listener
+
+
+def _unix_socket(settings: Settings) -> socket.socket:
+    path = settings.uds
+    if path is None:
+        raise StateError("no unix socket is set")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError as error:
+        listener.close()
+        raise StateError(f"the agent cannot listen on {path}: {error}") from error
+    return listener
+
+
+async def serve(settings: Settings) -> None:
+    """Run the agent until SIGTERM or SIGINT.
+
+    Raises:
+        StateError: its port is taken, or its folder cannot be written.
+    """
+    listener = open_socket(settings)
+    async with running(settings) as app:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
+        server = _Server(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: it would raise the signal again at the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+    def stop(self) -> None:
+        """Finish the requests under way, then end."""
+        self.should_exit = True

@@ -1,0 +1,183 @@
+"""Commands that only look: status, explain, history, logs."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice.cli.client import Client
+from sluice.cli.exits import WrongUsage
+from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, Release, one_release
+from sluice.cli.output import Output, emit, say
+from sluice.cli.watch import POLL_S, LineShow, LiveShow, Statuses, follow, is_live, view
+from sluice.errors import StateError, UnknownRelease
+from sluice.reports import document
+from sluice.reports.explain import explain_view, history_view
+from sluice.reports.html import release_report
+from sluice.reports.model import ReleaseStatus
+from sluice.reports.passes import Pass, passes
+from sluice.reports.traffic import Poll, traffic_of
+
+
+def status(
+    release: Release = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep looking until Ctrl-C; a live view.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Show how releases are: weights, counts, evidence, what happens next and why.
+
+    Without a name: the table of all releases, or the one release in full. As a document: with a
+    name one object, without one always a list.
+    """
+    with Client(folder) as client:
+        if watch:
+            _watch(client, release, output)
+            return
+        if release is not None:
+            found = client.release(release)
+            emit(output, found, lambda place: view((found,), place))
+            return
+        statuses = client.releases()
+    if not statuses and output is Output.TABLE:
+        say("no release yet: make one with `sluice deploy -f FILE`")
+        return
+    emit(output, statuses, lambda place: view(statuses, place))
+
+
+def _watch(client: Client, release: str | None, output: Output) -> None:
+    if output is not Output.TABLE:
+        raise WrongUsage("--watch draws: leave out --output, or poll `sluice status -o json`")
+
+    def fetch() -> Statuses:
+        return (client.release(release),) if release else client.releases()
+
+    try:
+        if is_live():
+            with LiveShow() as show:
+                follow(fetch, show)
+        else:
+            follow(fetch, LineShow(say))
+    except KeyboardInterrupt:
+        return
+
+
+def explain(
+    release: Release = None,
+    number: Annotated[
+        int | None,
+        typer.Option("--pass", metavar="N", help="Explain this pass.", show_default="the newest"),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Explain every pass.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the pass as a page with its charts."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Explain every decision of a pass: value, interval, n, rule, e-value, and what it cost."""
+    if number is not None and everything:
+        raise WrongUsage("--pass and --all exclude each other")
+    if page is not None and (everything or output is not Output.TABLE):
+        raise WrongUsage("--html writes one pass as a page: leave out --all and --output")
+    with Client(folder) as client:
+        name = one_release(client, release)
+        decisions = client.history(name)
+        now = client.release(name)
+        polls = client.polls(name) if page is not None else ()
+    found = passes(decisions)
+    if number is not None:
+        shown = tuple(entry for entry in found if entry.number == number)
+        if not shown:
+            known = ", ".join(str(entry.number) for entry in found) or "none"
+            raise UnknownRelease(f"{name} has no pass {number}; it has: {known}")
+    else:
+        shown = found if everything else found[-1:]
+    if page is not None:
+        _write_page(page, now, shown, polls)
+        return
+    emit(output, shown, lambda place: explain_view(name, shown, place, status=now))
+    if output is Output.TABLE and len(found) > len(shown):
+        say(f"\n{len(found) - len(shown)} more passes: --all, or --pass N")
+
+
+def _write_page(
+    path: Path, status: ReleaseStatus, shown: Sequence[Pass], polls: Sequence[Poll]
+) -> None:
+    if not shown:
+        raise UnknownRelease(f"{status.name}: nothing was decided yet, there is no page to write")
+    journey = shown[-1]
+    kept = [poll for poll in polls if poll.pass_number == journey.number]
+    verdicts = [poll.verdict for poll in kept]
+    text = release_report(status, journey.decisions, traffic_of(kept), verdicts=verdicts)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"{path} cannot be written: {error.strerror or error}") from error
+    say(f"wrote pass {journey.number} of {status.name} to {path}")
+
+
+def history(
+    release: Release = None,
+    output: OutputOption = Output.TABLE,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """List every pass and decision of a release, oldest first, one line each."""
+    with Client(folder) as client:
+        name = one_release(client, release)
+        decisions = client.history(name)
+        now = client.release(name)
+    emit(output, decisions, lambda place: history_view(decisions, place, status=now))
+
+
+def logs(
+    release: Release = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision", "-r", metavar="REV", help="Only this revision.", show_default="all"
+        ),
+    ] = None,
+    tail: Annotated[
+        int, typer.Option("--tail", "-n", min=0, metavar="N", help="Newest lines of each replica.")
+    ] = 100,
+    follow_: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Print what the replicas of a release write, each line after its replica's name."""
+    if follow_ and output is Output.YAML:
+        raise WrongUsage("--follow prints lines: use table, or json for one object a line")
+    with Client(folder) as client:
+        name = one_release(client, release)
+        lines, cursor = client.logs(name, revision=revision, tail=tail)
+        if not follow_:
+            if output is Output.TABLE:
+                _stream(lines, output)
+                return
+            answer = {"lines": [{"replica": replica, "line": line} for replica, line in lines]}
+            emit(output, answer, lambda _: "")
+            return
+        try:
+            _stream(lines, output)
+            while True:
+                time.sleep(POLL_S)
+                lines, cursor = client.logs(name, revision=revision, tail=tail, since=cursor)
+                _stream(lines, output)
+        except KeyboardInterrupt:
+            return
+
+
+def _stream(lines: list[tuple[str, str]], output: Output) -> None:
+    for replica, line in lines:
+        if output is Output.JSON:
+            say(document.dump_json({"replica": replica, "line": line}).decode())
+        else:
+            say(f"{replica} | {line}")

@@ -1,0 +1,124 @@
+"""The ``sluice`` command: every verb, and the one place where errors become words and codes."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import typer
+from typer.exceptions import TyperException
+
+from sluice.cli import deploy, look, offline, service, verbs
+from sluice.cli.exits import ExitCode, code_of
+from sluice.cli.output import warn
+from sluice.errors import SluiceError, SpecError
+
+PROG = "sluice"
+DEBUG = "SLUICE_DEBUG"
+"""Set to anything: errors of ours come with their traceback."""
+
+START, ACT, LOOK, BEFORE = "Start and stop", "Act on a release", "Look", "Before anything runs"
+
+COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
+    (START, service.up, "sluice up --port 8080"),
+    (START, service.down, "sluice down"),
+    (START, service.version, "sluice version -o json"),
+    (ACT, deploy.deploy, "sluice deploy -f release.yaml -f policy.yaml --wait --timeout 30m"),
+    (ACT, verbs.promote, "sluice promote taxi --full"),
+    (ACT, verbs.pause, "sluice pause taxi"),
+    (ACT, verbs.resume, "sluice resume taxi"),
+    (ACT, verbs.abort, "sluice abort taxi"),
+    (ACT, verbs.retry, "sluice retry taxi"),
+    (ACT, verbs.undo, "sluice undo taxi --to-revision 7f3a9c21d0"),
+    (ACT, verbs.approve, "sluice approve taxi --gate business-hours"),
+    (ACT, verbs.delete, "sluice delete taxi --yes"),
+    (LOOK, look.status, "sluice status taxi --watch"),
+    (LOOK, look.explain, "sluice explain taxi --pass 3 --html pass-3.html"),
+    (LOOK, look.history, "sluice history taxi -o json"),
+    (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
+    (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
+    (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml --strict"),
+    (
+        BEFORE,
+        offline.simulate,
+        "sluice simulate -f release.yaml --rps 50 --stable 0.005 --candidate 0.05",
+    ),
+)
+"""Help panel, function and example of every verb, in the order of the help."""
+
+EXAMPLES = {function.__name__: example for _, function, example in COMMANDS}
+
+app = typer.Typer(
+    name=PROG,
+    help=(
+        "Release new versions of a model API step by step, and turn back the bad ones.\n\n"
+        "First steps: `sluice up`, `sluice deploy -f release.yaml`, `sluice status --watch`."
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for _panel, _function, _example in COMMANDS:
+    app.command(rich_help_panel=_panel, epilog=f"Example: `{_example}`")(_function)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after ``sluice``; none: the help.
+
+    Returns:
+        Exit code, see ``ExitCode``.
+    """
+    try:
+        code = _command().main(
+            args=list(arguments) or ["--help"], prog_name=PROG, standalone_mode=False
+        )
+    except TyperException as error:
+        warn(f"{PROG}: {error.format_message()}")
+        warn(f"see `{' '.join([PROG, *_verb(arguments), '--help'])}`")
+        return ExitCode.USAGE
+    except typer.Abort:
+        warn(f"{PROG}: stopped; nothing was done")
+        return ExitCode.INTERRUPTED
+    except SluiceError as error:
+        if os.environ.get(DEBUG):
+            raise
+        warn(f"{PROG}: {_said(error)}")
+        return code_of(error)
+    except BrokenPipeError:
+        # the reader (`| head`) has seen enough; a second complaint at exit is prevented
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:  # a bug of ours still ends in one clear line
+        if os.environ.get(DEBUG):
+            raise
+        warn(f"{PROG}: a bug of sluice: {type(error).__name__}: {error}")
+        warn(f"please report it with the output of the same command with {DEBUG}=1")
+        return ExitCode.NOT_MEASURED
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+@cache
+def _command() -> Any:
+    # typer's own type for it is private
+    return typer.main.get_command(app)
+
+
+def _verb(arguments: Sequence[str]) -> list[str]:
+    return [word for word in arguments[:1] if word in EXAMPLES]
+
+
+def _said(error: SluiceError) -> str:
+    if isinstance(error, SpecError):
+        count = len(error.faults)
+        faults = "1 fault" if count == 1 else f"{count} faults"
+        return "\n".join([f"{faults}; nothing was applied", *(f"  {f}" for f in error.faults)])
+    return str(error)
+
+
+def main() -> None:
+    """Entry point of the ``sluice`` script."""
+    sys.exit(run(sys.argv[1:]))

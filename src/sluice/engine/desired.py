@@ -1,0 +1,206 @@
+"""The world that a state asks for: routing and sizes, as pure functions of the state.
+
+Actions are the difference between the worlds before and after an event, so a controller that was
+killed anywhere asks for the same again.
+"""
+
+from sluice.engine.plan import Plan, Rung
+from sluice.engine.state import Mode, State
+from sluice.nouns import BP_TOTAL, Arm, Match, Purpose, RevisionId, Routing, Sticky
+
+STABLE_VALUE = "stable"
+"""Value of the forced header that chooses stable."""
+
+
+def routing(state: State, generation: int) -> Routing | None:
+    """All traffic that this state asks for; None: nothing to serve yet, or any more."""
+    plan, stable = state.plan, state.stable
+    if plan is None or stable is None or state.mode is Mode.DELETING:
+        return None
+    live, others, rung = _arms(state, plan)
+    weight = sum(arm.weight_bp for arm in live)
+    live.append(Arm(revision=stable, weight_bp=BP_TOTAL - weight))
+    sticky = None
+    if plan.sticky_header or plan.sticky_cookie:
+        salt = f"{state.release}:{state.pass_number}"
+        sticky = Sticky(header=plan.sticky_header, cookie=plan.sticky_cookie, salt=salt)
+    leased = weight > 0 and state.mode is Mode.RUNNING and state.at_stage.lease
+    return Routing(
+        release=state.release,
+        generation=generation,
+        arms=(*live, *others),
+        hosts=plan.hosts,
+        timeout_ms=plan.timeout_ms,
+        sticky=sticky,
+        shield=rung.shield if rung and weight > 0 else None,
+        lease_ms=plan.lease_ms if leased else None,
+        no_mirror=plan.no_mirror,
+    )
+
+
+def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
+    """Live arms but stable's, the other arms, and the rung that opened them."""
+    live: list[Arm] = []
+    others: list[Arm] = []
+    rung = state.at_rung if state.mode is Mode.RUNNING else None
+    revisions = dict(state.candidates)
+    ready = {
+        variant: revision
+        for variant, revision in revisions.items()
+        if state.ready_of(revision) > 0 and revision != state.stable
+    }
+    if state.mode is Mode.RUNNING and rung is not None:
+        weights = _split(state, rung, plan, ready)
+        for spec in rung.arms:
+            if spec.variant not in ready:
+                continue
+            revision = ready[spec.variant]
+            match spec.purpose:
+                case Purpose.LIVE:
+                    live.append(Arm(revision=revision, weight_bp=weights[spec.variant]))
+                case Purpose.MIRROR:
+                    others.append(
+                        Arm(revision=revision, purpose=Purpose.MIRROR, weight_bp=spec.mirror_bp)
+                    )
+                case Purpose.FORCED | Purpose.PREVIEW:
+                    others.append(
+                        Arm(
+                            revision=revision,
+                            purpose=spec.purpose,
+                            match=spec.match,
+                            hosts=spec.hosts,
+                        )
+                    )
+    elif state.mode is Mode.PREPARING or (state.mode is Mode.ABORTED and state.kept_ms > 0):
+        # An arm without weight: the routers know the cluster before the first request goes there.
+        weight = state.weight_bp if state.mode is Mode.ABORTED else 0
+        for index, revision in enumerate(ready.values()):
+            live.append(Arm(revision=revision, weight_bp=weight if index == 0 else 0))
+    if state.warm is not None and state.ready_of(state.warm.revision) > 0:
+        known = {arm.revision for arm in live} | {state.stable}
+        if state.warm.revision not in known:
+            live.append(Arm(revision=state.warm.revision, weight_bp=0))
+    if plan.forced_header and live and state.mode is not Mode.STEADY:
+        others = [*_forced(plan.forced_header, ready, state.stable), *others]
+    return live, others, rung
+
+
+def _forced(header: str, ready: dict[str, RevisionId], stable: RevisionId | None) -> list[Arm]:
+    named = [*ready.items(), (STABLE_VALUE, stable)]
+    return [
+        Arm(revision=revision, purpose=Purpose.FORCED, match=Match(header=header, value=name))
+        for name, revision in named
+        if revision is not None
+    ]
+
+
+def _split(state: State, rung: Rung, plan: Plan, ready: dict[str, RevisionId]) -> dict[str, int]:
+    """Weight of each ready live variant; what an unready one would have goes to stable."""
+    specs = [spec for spec in rung.arms if spec.purpose is Purpose.LIVE]
+    shares = sum(spec.share for spec in specs)
+    weight = min(state.weight_bp, carried_bp(state, rung, plan))
+    return {
+        spec.variant: weight * spec.share // shares if spec.variant in ready else 0
+        for spec in specs
+    }
+
+
+def carried_bp(state: State, rung: Rung, plan: Plan) -> int:
+    """The largest candidate weight that the ready replicas carry, basis points.
+
+    With full capacity any weight goes as long as one replica is ready: the size was waited for
+    before the first request. With proportional capacity the weight waits for its replicas.
+    """
+    live = [spec.variant for spec in rung.arms if spec.purpose is Purpose.LIVE]
+    counts = [state.ready_of(revision) for name, revision in state.candidates if name in live]
+    if not counts or not any(counts):
+        return 0
+    if rung.capacity.candidate_bp is None:
+        return min(BP_TOTAL - 1, max(counts) * BP_TOTAL // plan.replicas)
+    return BP_TOTAL - 1
+
+
+def ready_share_bp(state: State) -> int:
+    """Candidate's share of all ready replicas, below the whole: only promotion reaches that."""
+    candidate, stable = state.candidate, state.stable
+    if candidate is None or stable is None:
+        return 0
+    ours, theirs = state.ready_of(candidate), state.ready_of(stable)
+    if ours == 0:
+        return 0
+    return min(BP_TOTAL - 1, ours * BP_TOTAL // (ours + theirs))
+
+
+def sizes(state: State) -> dict[RevisionId, int]:
+    """The size of every revision that this state asks for, before safety holds it back."""
+    plan = state.plan
+    if plan is None or state.mode is Mode.DELETING:
+        return {}
+    wanted: dict[RevisionId, int] = {}
+    if state.stable is not None:
+        wanted[state.stable] = plan.replicas
+    if state.warm is not None:
+        wanted[state.warm.revision] = plan.replicas
+    if state.mode is Mode.STARTING and state.candidate is not None:
+        wanted[state.candidate] = plan.replicas
+    if state.mode in (Mode.PREPARING, Mode.RUNNING):
+        rung = state.at_rung
+        if state.stable is not None:
+            share = rung.capacity.stable_bp
+            wanted[state.stable] = max(1, -(-plan.replicas * share // BP_TOTAL))
+        for _, revision in state.candidates:
+            wanted[revision] = candidate_size(state, rung, plan)
+    if state.mode is Mode.ABORTED and state.kept_ms > 0:
+        for _, revision in state.candidates:
+            wanted.setdefault(revision, max(1, state.size_of(revision)))
+    return wanted
+
+
+def candidate_size(state: State, rung: Rung, plan: Plan) -> int:
+    """Replicas that a candidate gets on a rung; at least one."""
+    share = rung.capacity.candidate_bp
+    if state.promoting:
+        share = BP_TOTAL
+    elif share is None:
+        share = state.weight_bp
+    return max(1, -(-plan.replicas * share // BP_TOTAL))
+
+
+def safe_sizes(state: State) -> dict[RevisionId, int]:
+    """Sizes with traffic taken away before replicas are: a revision shrinks only once every
+    router has acknowledged a routing that gives it no live weight.
+    """
+    wanted = sizes(state)
+    result = dict(wanted)
+    settled = state.acknowledged >= state.generation
+    for revision, size in state.sizes:
+        target = wanted.get(revision, 0)
+        if target >= size:
+            continue
+        served = state.routing is not None and any(
+            arm.revision == revision and (arm.weight_bp > 0 or arm.purpose is not Purpose.LIVE)
+            for arm in state.routing.arms
+        )
+        needed = size if revision == state.stable or served or not settled else target
+        if revision == state.stable and settled:
+            needed = _stable_floor(state, target)
+        if needed > 0 or state.ready_of(revision) > 0 or revision in wanted:
+            result[revision] = needed
+    return result
+
+
+def _stable_floor(state: State, target: int) -> int:
+    """Stable shrinks (rolling) only as far as its live share is carried by what stays ready."""
+    plan = state.plan
+    assert plan is not None  # noqa: S101  # called with a plan only
+    if state.routing is None or state.stable is None:
+        return target
+    share = state.routing.weight_bp(state.stable)
+    return max(target, -(-plan.replicas * share // BP_TOTAL), 1)
+
+
+def live_bp(state: State) -> int:
+    """Live weight of all candidates in the routing last asked for, basis points."""
+    if state.routing is None:
+        return 0
+    return sum(state.routing.weight_bp(revision) for _, revision in state.candidates)

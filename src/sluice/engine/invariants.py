@@ -1,0 +1,90 @@
+"""Rules that must always hold, checked on every decision and by the property tests.
+
+A broken rule is a bug of ours; the runtime stops acting on that release and says so, which leaves
+the last good routing in place.
+"""
+
+from sluice.engine.state import Mode, State
+from sluice.errors import InvariantError
+from sluice.nouns import BP_TOTAL, Purpose
+
+
+def check(before: State, after: State) -> None:
+    """Compare two successive states.
+
+    Raises:
+        InvariantError: naming the rule, the release and the numbers.
+    """
+    for rule in (
+        _counters_grow,
+        _no_traffic_without_hosts,
+        _only_promotion_reaches_all,
+        _aborted_has_no_weight,
+        _mirror_never_answers,
+        _traffic_leaves_before_replicas,
+    ):
+        fault = rule(before, after)
+        if fault:
+            raise InvariantError(f"release {after.release}: {rule.__name__[1:]}: {fault}")
+
+
+def _counters_grow(before: State, after: State) -> str:
+    for name in ("at_ms", "generation", "acknowledged", "pass_number"):
+        old, new = getattr(before, name), getattr(after, name)
+        if new < old:
+            return f"{name} went from {old} to {new}"
+    if after.acknowledged > after.generation:
+        return f"generation {after.acknowledged} acknowledged, {after.generation} asked for"
+    return ""
+
+
+def _no_traffic_without_hosts(before: State, after: State) -> str:
+    """Stable may have lost its last host: there is nobody else to send requests to."""
+    routing = after.routing
+    for arm in routing.arms if routing else ():
+        if arm.revision != after.stable and arm.weight_bp and not after.ready_of(arm.revision):
+            return f"{arm.revision} has {arm.weight_bp} bp and no ready host"
+    return ""
+
+
+def _only_promotion_reaches_all(before: State, after: State) -> str:
+    routing = after.routing
+    for arm in routing.live if routing else ():
+        if arm.weight_bp == BP_TOTAL and arm.revision != after.stable:
+            return f"{arm.revision} has everything and is not stable"
+    return ""
+
+
+def _aborted_has_no_weight(before: State, after: State) -> str:
+    """Where stable kept its size, an abort takes all candidate weight in the same decision."""
+    if after.mode is not Mode.ABORTED or after.routing is None or after.stable is None:
+        return ""
+    weight = BP_TOTAL - after.routing.weight_bp(after.stable)
+    replicas = after.plan.replicas if after.plan else 0
+    if weight and after.ready_of(after.stable) >= replicas:
+        return f"aborted, and the candidate has {weight} bp"
+    return ""
+
+
+def _mirror_never_answers(before: State, after: State) -> str:
+    routing = after.routing
+    for arm in routing.arms if routing else ():
+        if arm.purpose is Purpose.MIRROR and routing and routing.weight_bp(arm.revision):
+            return f"{arm.revision} is mirrored to and answers users"
+    return ""
+
+
+def _traffic_leaves_before_replicas(before: State, after: State) -> str:
+    sizes = dict(after.sizes)
+    routing = after.routing
+    for revision, size in before.sizes:
+        now = sizes.get(revision, 0)
+        if now >= size or routing is None:
+            continue
+        share = routing.weight_bp(revision)
+        replicas = after.plan.replicas if after.plan else size
+        if share and now * BP_TOTAL < share * replicas:
+            return f"{revision} shrinks from {size} to {now} with {share} bp"
+        if after.acknowledged < after.generation:
+            return f"{revision} shrinks from {size} to {now} before routers acknowledged"
+    return ""

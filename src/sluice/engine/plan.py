@@ -1,0 +1,183 @@
+"""What a strategy compiles to: a plan of stages of rungs. The machine knows nothing else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from sluice.errors import InvariantError
+from sluice.nouns import BP_TOTAL, Match, Purpose, Shield
+
+CANDIDATE = "candidate"
+"""Name of the variant that a plan without ``variants`` releases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """A weight that a person chose."""
+
+    weight_bp: int
+    kind: Literal["fixed"] = "fixed"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight_bp < BP_TOTAL:
+            raise InvariantError(f"weight {self.weight_bp} bp: only promotion reaches {BP_TOTAL}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """The harm-bounded ramp: as fast as the evidence allows, never more harm than the budget."""
+
+    max_bp: int = 5_000
+    growth: float = 3.0
+    """Largest factor from one poll to the next."""
+    harm_budget: float = 10.0
+    """Expected excess bad answers in any decision interval."""
+    kind: Literal["ramp"] = "ramp"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_bp < BP_TOTAL:
+            raise InvariantError(f"ramp max {self.max_bp} bp: only promotion reaches {BP_TOTAL}")
+        if self.growth <= 1 or self.harm_budget <= 0:
+            raise InvariantError("ramp: growth must be over 1 and the harm budget over 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByReady:
+    """Weight follows the candidate's share of all ready replicas."""
+
+    kind: Literal["byReady"] = "byReady"
+
+
+WeightRule = Fixed | Ramp | ByReady
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSpec:
+    """One arm that a rung opens; ``variant`` is filled with a revision when a pass starts."""
+
+    variant: str = CANDIDATE
+    purpose: Purpose = Purpose.LIVE
+    share: int = 1
+    """Live arms: part of the rule's weight, relative to the other live arms."""
+    match: Match | None = None
+    hosts: tuple[str, ...] = ()
+    mirror_bp: int = 0
+    """Mirror arms: share of requests that are copied, basis points."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """Sizes while a rung lasts, as shares of the release's replicas, rounded up."""
+
+    candidate_bp: int | None = BP_TOTAL
+    """None: follows the weight (``capacity: proportional``)."""
+    stable_bp: int = BP_TOTAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A yes or no that a person or a webhook answers."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """When a rung is over: all of it must hold."""
+
+    hold_ms: int = 0
+    """Least time in the rung, not counting time held by a person."""
+    passed: bool = False
+    """The verdict must be ``passed`` and the pass at least ``Plan.min_bake_ms`` old."""
+    person: bool = False
+    """Only ``promote`` goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of a stage."""
+
+    name: str
+    """As people know it: ``setWeight 5``, ``pause 2m``, ``ramp``."""
+    weight: WeightRule
+    arms: tuple[ArmSpec, ...] = (ArmSpec(),)
+    capacity: Capacity = Capacity()
+    checks: tuple[str, ...] = ()
+    """Checks that act in this rung; none: the verdict is shown and does nothing."""
+    gates: tuple[Gate, ...] = ()
+    exit: Exit = Exit()
+    shield: Shield | None = None
+
+
+class OnInconclusive(StrEnum):
+    """What happens at a stage's deadline when the checks have not decided."""
+
+    HOLD = "hold"
+    ABORT = "abort"
+    PROMOTE = "promote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One strategy inside a plan."""
+
+    strategy: Literal["canary", "blueGreen", "rolling", "shadow", "abTest"]
+    rungs: tuple[Rung, ...]
+    deadline_ms: int | None
+    """Time for the stage, not counting time held by a person; None: no deadline."""
+    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    lease: bool = True
+    """Whether live weight of candidates is leased."""
+
+    def __post_init__(self) -> None:
+        if not self.rungs:
+            raise InvariantError(f"stage {self.strategy} has no rung")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole journey of a candidate, and the settings of the release around it."""
+
+    release: str
+    replicas: int
+    hosts: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    timeout_ms: int = 30_000
+    sticky_header: str | None = None
+    sticky_cookie: str | None = None
+    forced_header: str | None = None
+    """Requests with this header choose their arm: ``stable`` or a variant's name."""
+    no_mirror: tuple[Match, ...] = ()
+    min_bake_ms: int = 600_000
+    """Least time of evidence before promotion."""
+    keep_warm_ms: int = 600_000
+    """How long the old stable, or an aborted candidate, stays at full size."""
+    progress_deadline_ms: int = 600_000
+    """How long a revision may take until its replicas are ready."""
+    lease_ms: int = 30_000
+    poll_ms: int = 1_000
+    watch: bool = False
+    """While the old stable is warm, a failed verdict switches back to it."""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InvariantError(f"release {self.release}: a plan needs a stage")
+        if self.replicas < 1:
+            raise InvariantError(f"release {self.release}: replicas must be at least 1")
+
+    @property
+    def rungs(self) -> tuple[tuple[int, int], ...]:
+        """(stage, rung) of every rung in order."""
+        return tuple((s, r) for s, stage in enumerate(self.stages) for r in range(len(stage.rungs)))
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of all gates in order."""
+        rungs = (rung for stage in self.stages for rung in stage.rungs)
+        return tuple(gate.name for rung in rungs for gate in rung.gates)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants that the plan's arms use, in order of first use."""
+        arms = (arm for stage in self.stages for rung in stage.rungs for arm in rung.arms)
+        return tuple(dict.fromkeys(arm.variant for arm in arms))

@@ -1,0 +1,158 @@
+"""From step to step: when it is time to go on, to hold, or to end."""
+
+from dataclasses import replace
+
+from sluice.engine import desired
+from sluice.engine.actions import Refused
+from sluice.engine.endings import abort, not_ready, promote_when_able
+from sluice.engine.plan import ByReady, Fixed, OnInconclusive, Plan
+from sluice.engine.records import Moved, Outcome, record
+from sluice.engine.state import Mode, State
+from sluice.engine.weights import weigh
+from sluice.nouns import VerdictKind
+
+
+def begin_rung(state: State, stage: int, rung: int, *, by: str = "") -> Moved:
+    """Enter a step, with the edited plan if there is one."""
+    plan = state.next_plan or state.plan
+    assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
+    stage = min(stage, len(plan.stages) - 1)
+    rung = min(rung, len(plan.stages[stage].rungs) - 1)
+    begun = replace(
+        state,
+        plan=plan,
+        next_plan=None,
+        stage=stage,
+        rung=rung,
+        rung_ms=0,
+        stage_ms=state.stage_ms if stage == state.stage else 0,
+        paused=False,
+        hold="",
+        hold_message="",
+    )
+    rule = begun.at_rung.weight
+    if isinstance(rule, Fixed):
+        begun = replace(begun, weight_bp=rule.weight_bp)
+    elif isinstance(rule, ByReady):
+        begun = replace(begun, weight_bp=desired.ready_share_bp(begun))
+    name = begun.at_rung.name
+    begun = replace(begun, reason="RungEntered", message=f"step {rung + 1}: {name}")
+    entered = record(begun, "RungEntered", from_bp=state.weight_bp, to_bp=begun.weight_bp, by=by)
+    return begun, (entered,)
+
+
+def advance(state: State) -> Moved:
+    """Go on to the next rung, to promotion or to the deadline's end, when it is time."""
+    plan, candidate = state.plan, state.candidate
+    assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
+    assert candidate is not None  # noqa: S101  # RUNNING always has one
+    weighed, records = weigh(state) if isinstance(state.at_rung.weight, ByReady) else (state, ())
+    if state.ready_of(candidate) == 0 and state.waited_ms >= plan.progress_deadline_ms:
+        after, more = abort(weighed, "ProgressDeadlineExceeded", not_ready(state, candidate, plan))
+    elif state.promoting:
+        after, more = promote_when_able(weighed)
+    elif _over_deadline(state):
+        after, more = _at_deadline(weighed)
+    elif _exit_holds(weighed, plan):
+        after, more = _next(weighed)
+    else:
+        after, more = weighed, ()
+    return after, (*records, *more)
+
+
+def _over_deadline(state: State) -> bool:
+    deadline = state.at_stage.deadline_ms
+    return deadline is not None and state.stage_ms >= deadline and not state.waits_for_person
+
+
+def _exit_holds(state: State, plan: Plan) -> bool:
+    rung = state.at_rung
+    if state.paused or state.hold or state.waits_for_person:
+        return False
+    if state.rung_ms < rung.exit.hold_ms:
+        return False
+    if rung.exit.passed:
+        return state.verdict is VerdictKind.PASSED and state.bake_ms >= plan.min_bake_ms
+    if state.weight_bp == 0:
+        return True
+    served = state.acknowledged >= state.generation and desired.live_bp(state) == state.weight_bp
+    return served and desired.carried_bp(state, rung, plan) >= state.weight_bp
+
+
+def _next(state: State, *, by: str = "") -> Moved:
+    if state.rung + 1 < len(state.at_stage.rungs):
+        return begin_rung(state, state.stage, state.rung + 1, by=by)
+    assert state.plan is not None  # noqa: S101  # RUNNING always has a plan
+    if state.stage + 1 < len(state.plan.stages):
+        return begin_rung(state, state.stage + 1, 0, by=by)
+    return promote_when_able(state, by=by)
+
+
+def _at_deadline(state: State) -> Moved:
+    stage = state.at_stage
+    assert stage.deadline_ms is not None  # noqa: S101  # asked by _over_deadline
+    waited = f"undecided after {stage.deadline_ms / 1000:g} s (deadline)"
+    match stage.on_inconclusive:
+        case OnInconclusive.ABORT:
+            return abort(state, "DeadlineExceeded", f"{waited}: turned back")
+        case OnInconclusive.PROMOTE if not state.hold:
+            return promote_when_able(state)
+        case _:
+            return hold(
+                state,
+                "DeadlineExceeded",
+                f"{waited}: held; `promote`, `abort`, or `resume` to wait on",
+            )
+
+
+def hold(state: State, reason: str, message: str) -> Moved:
+    """Stay here: no growth, no promotion; a failing check still aborts."""
+    held = replace(state, hold=reason, hold_message=message, reason=reason, message=message)
+    if state.hold == reason:
+        return held, ()
+    return held, (record(held, "Held"),)
+
+
+def release_hold(state: State, reasons: tuple[str, ...]) -> Moved:
+    """Go on when the hold was for one of these reasons."""
+    if state.hold not in reasons:
+        return state, ()
+    freed = replace(
+        state, hold="", hold_message="", reason="Measured", message="can be measured again"
+    )
+    return freed, (record(freed, "Released"),)
+
+
+def edit_plan(state: State, plan: Plan, *, now: bool) -> Moved:
+    """Take an edited plan: at once outside a pass, at the next rung inside one."""
+    if plan == (state.next_plan or state.plan):
+        return state, ()
+    if now:
+        edited = replace(state, plan=plan)
+        message = "edited plan taken"
+    elif plan == state.plan:
+        edited = replace(state, next_plan=None)
+        message = "the edit was taken back"
+    else:
+        edited = replace(state, next_plan=plan)
+        message = "edited plan: taken at the next step"
+    said = record(edited, "PlanEdited", reason="PlanEdited", message=message)
+    # Fewer replicas may make stable whole: an aborted candidate must not keep weight then.
+    weighed, changed = weigh(edited) if state.mode is Mode.ABORTED else (edited, ())
+    return weighed, (said, *changed)
+
+
+def promote(state: State, *, full: bool, by: str) -> Outcome:
+    """A person says go on: past the current step or gate, or (``full``) all the way."""
+    plan, candidate = state.plan, state.candidate
+    assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
+    assert candidate is not None  # noqa: S101  # a pass always has one
+    ready = state.ready_of(candidate)
+    if state.mode is Mode.PREPARING or ready == 0:
+        return Refused(
+            reason=f"cannot promote: {candidate} has {ready} of {plan.replicas} replicas ready"
+        )
+    freed = replace(state, paused=False, hold="", hold_message="")
+    if full:
+        return promote_when_able(freed, by=by)
+    return _next(freed, by=by)

@@ -1,0 +1,213 @@
+"""A plan before anything runs: its steps, and what a dead candidate would cost at each.
+
+Harm before detection: a candidate whose every answer is bad is seen at the first poll, so until
+then it harms R·w·Δ requests: all requests per second, times its weight, times the time between
+two polls. The ramp turns this around: it chooses w so that the product stays within its budget.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sluice.engine.plan import ByReady, Fixed, Plan, Ramp, Rung, Stage
+from sluice.nouns import BP_TOTAL
+from sluice.reports import words
+from sluice.reports.canvas import Canvas, paragraph
+
+LEAST_HARM = 3.0
+"""Bad answers in a row that the default checks need before they can tell anything."""
+DEFAULT_RPS = 100.0
+"""Rate that harm is printed for when nobody says one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One rung of a plan in words, with its harm."""
+
+    stage: int
+    strategy: str
+    name: str
+    weight: str
+    until: str
+    """What must hold before the next step."""
+    checks: tuple[str, ...]
+    harm: float | None
+    """Expected bad answers of a dead candidate before it is turned back; None: not bounded here."""
+    harm_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport:
+    """A plan as people read it."""
+
+    release: str
+    replicas: int
+    hosts: tuple[str, ...]
+    sticky: str
+    rps: float
+    rps_given: bool
+    interval_s: float
+    """Time between two polls, seconds."""
+    min_bake: str
+    keep_warm: str
+    steps: tuple[PlanStep, ...]
+    deadlines: tuple[str, ...]
+    """One line a stage: what happens when the checks have not decided in time."""
+
+
+def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
+    """Put a plan into words.
+
+    Args:
+        plan: What a spec compiled to.
+        rps: Expected live requests per second of the release, for the harm; None: per 100.
+    """
+    rate = DEFAULT_RPS if rps is None else rps
+    interval_s = plan.poll_ms / 1_000
+    steps = tuple(
+        _step(plan, number, stage, rung, rate, interval_s)
+        for number, stage in enumerate(plan.stages)
+        for rung in stage.rungs
+    )
+    sticky = " or ".join(
+        text
+        for text in (
+            f"header {plan.sticky_header}" if plan.sticky_header else "",
+            f"cookie {plan.sticky_cookie}" if plan.sticky_cookie else "",
+        )
+        if text
+    )
+    return PlanReport(
+        release=plan.release,
+        replicas=plan.replicas,
+        hosts=plan.hosts,
+        sticky=sticky,
+        rps=rate,
+        rps_given=rps is not None,
+        interval_s=interval_s,
+        min_bake=words.duration(plan.min_bake_ms),
+        keep_warm=words.duration(plan.keep_warm_ms),
+        steps=steps,
+        deadlines=tuple(_deadline(stage) for stage in plan.stages),
+    )
+
+
+def _step(
+    plan: Plan, number: int, stage: Stage, rung: Rung, rps: float, interval_s: float
+) -> PlanStep:
+    harm, reason = _harm(rung, rps, interval_s)
+    return PlanStep(
+        stage=number,
+        strategy=stage.strategy,
+        name=rung.name,
+        weight=_weight(rung),
+        until=_until(plan, rung),
+        checks=rung.checks,
+        harm=harm,
+        harm_reason=reason,
+    )
+
+
+def _weight(rung: Rung) -> str:
+    match rung.weight:
+        case Fixed(weight_bp=bp):
+            return words.weight(bp)
+        case Ramp(max_bp=bp):
+            return f"up to {words.weight(bp)}"
+        case ByReady():
+            return "as ready"
+        case _:
+            assert_never(rung.weight)
+
+
+def _harm(rung: Rung, rps: float, interval_s: float) -> tuple[float | None, str]:
+    seen = " (users see none of it: shield)" if rung.shield is not None else ""
+    match rung.weight:
+        case Fixed(weight_bp=0):
+            return 0.0, "no live traffic"
+        case _ if not rung.checks:
+            return None, "no check acts here: a fault lasts until the next step"
+        case Fixed(weight_bp=bp):
+            harm = rps * bp / BP_TOTAL * interval_s
+            rate = f"{rps:g}/s x {words.weight(bp)} x {interval_s:g}s"
+            least = f", but {LEAST_HARM:g} to tell" if harm < LEAST_HARM else ""
+            return max(harm, LEAST_HARM), rate + least + seen
+        case Ramp(harm_budget=budget):
+            return budget, f"harmBudget, at any rate{seen}"
+        case ByReady():
+            return rps * interval_s, f"at most {rps:g}/s x {interval_s:g}s{seen}"
+        case _:
+            assert_never(rung.weight)
+
+
+def _until(plan: Plan, rung: Rung) -> str:
+    waits = []
+    if rung.exit.hold_ms:
+        waits.append(words.duration(rung.exit.hold_ms))
+    waits += [f"gate {gate.name} is answered" for gate in rung.gates]
+    if rung.exit.person:
+        waits.append("`promote`")
+    if rung.exit.passed:
+        bake = f" and {words.duration(plan.min_bake_ms)} baked" if plan.min_bake_ms else ""
+        waits.append(f"checks passed{bake}")
+    return ", ".join(waits) or "routers serve it"
+
+
+def _deadline(stage: Stage) -> str:
+    if stage.deadline_ms is None:
+        return f"{stage.strategy}: no deadline"
+    return (
+        f"{stage.strategy}: undecided after {words.duration(stage.deadline_ms)}: "
+        f"{stage.on_inconclusive.value}"
+    )
+
+
+def plan_view(report: PlanReport, canvas: Canvas) -> RenderableType:
+    """What ``sluice plan`` shows."""
+    title = Text(report.release, style="bold")
+    replicas = "replica" if report.replicas == 1 else "replicas"
+    title.append(
+        f" {canvas.glyphs.dot} {report.replicas} {replicas} {canvas.glyphs.dot} "
+        f"{', '.join(report.hosts)}",
+        style="default not bold",
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("STEP", no_wrap=True, overflow="ellipsis")
+    table.add_column("WEIGHT", justify="right", no_wrap=True)
+    table.add_column("UNTIL", overflow="fold")
+    table.add_column("HARM", justify="right", no_wrap=True)
+    table.add_column("BECAUSE", overflow="fold", style="dim")
+    for number, step in enumerate(report.steps, start=1):
+        harm = "?" if step.harm is None else f"{step.harm:.3g}"
+        table.add_row(
+            str(number),
+            Text(step.name, style="bold"),
+            step.weight,
+            step.until,
+            Text(harm, style="yellow" if step.harm is None else ""),
+            step.harm_reason,
+        )
+    checks = tuple(dict.fromkeys(check for step in report.steps for check in step.checks))
+    lines = [
+        ("Harm", _harm_note(report)),
+        ("Checks", ", ".join(checks) or "none act"),
+        ("Deadline", "; ".join(report.deadlines)),
+        ("After", f"the old stable stays ready for {report.keep_warm}, so that undo is instant"),
+    ]
+    if report.sticky:
+        lines.append(("Sticky", f"by {report.sticky}"))
+    notes = [line for label, text in lines for line in paragraph(label, text, canvas.width)]
+    return Group(title, Text(), table, Text(), *notes)
+
+
+def _harm_note(report: PlanReport) -> str:
+    rate = f"{report.rps:g} requests per second"
+    given = "" if report.rps_given else " (say yours with --rps; it grows in proportion)"
+    return (
+        "expected bad answers of a candidate that fails every request, before it is turned "
+        f"back: rate x weight x time between looks, at {rate}{given}"
+    )

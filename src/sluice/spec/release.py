@@ -1,0 +1,201 @@
+"""Release: what runs, how it is reached, and by which strategy a new revision becomes stable."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from sluice.spec.base import Loc, Model, Related, Relation
+from sluice.spec.canary import Strategy
+from sluice.spec.scalars import (
+    Cookie,
+    Digest,
+    Duration,
+    Header,
+    Host,
+    Name,
+    Port,
+    PositiveDuration,
+    ReleaseName,
+    Text,
+    UserHeader,
+    Whole,
+    format_duration,
+    parse_duration,
+    shown,
+)
+from sluice.spec.template import PodTemplate, items, port_names
+
+
+class Metadata(Model):
+    """Name and labels, as in Kubernetes."""
+
+    name: ReleaseName
+    """Name of the release, and the default of ``spec.traffic.hosts``."""
+    namespace: Name | None = None
+    """Namespace in the cluster; without meaning on a laptop."""
+    labels: dict[Text, Text] = Field(default_factory=dict)
+    """For selecting and grouping releases."""
+    annotations: dict[Text, Text] = Field(default_factory=dict)
+    """Anything; keys that begin with ``sluice.dev/`` are ours."""
+
+
+class ModelRef(Model):
+    """The model that the image serves, where the image does not contain it."""
+
+    digest: Digest
+    """Digest of the model bundle; part of the revision."""
+
+
+class Tracked(Model):
+    """Config that belongs to the revision: a change of it is a new candidate."""
+
+    config_maps: tuple[Name, ...] = ()
+    """Names of ConfigMaps."""
+    secrets: tuple[Name, ...] = ()
+    """Names of Secrets."""
+
+
+class StickySpec(Related):
+    """The same user goes to the same revision while weights stand."""
+
+    header: UserHeader | None = None
+    """Request header that names the user; looked at first."""
+    cookie: Cookie | None = None
+    """Cookie that names the user; issued by the router to users who have neither."""
+
+    @classmethod
+    def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
+        """Something must name the user."""
+        if raw.get("header") is None and raw.get("cookie") is None:
+            yield (), "name the user by a header, a cookie or both"
+
+
+class HeaderMatch(Model):
+    """A request header with this value."""
+
+    header: UserHeader
+    """Name of the header."""
+    value: Text
+    """Its whole value."""
+
+
+class Traffic(Related):
+    """How clients reach the release."""
+
+    hosts: tuple[Host, ...] | None = Field(default=None, min_length=1, max_length=100)
+    """Host names without port; ``*`` takes what no other release claims. Default: the name."""
+    port: Port = "http"
+    """Name or number of the container port that takes requests."""
+    timeout_ms: PositiveDuration = Field(default=30_000, alias="timeout")
+    """Time for a whole answer; a request over it fails."""
+    sticky: StickySpec | None = None
+    """Keep users on their revision; without it each request is drawn anew."""
+    forced_header: Header | None = None
+    """Requests with this header choose their revision by ``stable`` or ``candidate``; they are
+    counted apart and judge nothing."""
+    no_mirror: tuple[HeaderMatch, ...] = ()
+    """Requests that must not be repeated: never mirrored."""
+
+    @classmethod
+    def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
+        """A host is claimed once; the forced-arm header is not the user's."""
+        seen: set[str] = set()
+        for i, host in enumerate(items(raw, "hosts")):
+            if isinstance(host, str) and host in seen:
+                yield ("hosts", i), f"{shown(host)} is in the list twice"
+            elif isinstance(host, str):
+                seen.add(host)
+        sticky, forced = raw.get("sticky"), raw.get("forcedHeader")
+        header = sticky.get("header") if isinstance(sticky, Mapping) else None
+        if isinstance(forced, str) and isinstance(header, str) and forced.lower() == header.lower():
+            reason = f"{shown(forced)} names the user in sticky: choose another header"
+            yield ("forcedHeader",), reason
+
+
+class PolicyRef(Model):
+    """The policy that judges the release."""
+
+    name: Name
+    """Name of a ReleasePolicy document."""
+
+
+class ReleaseSpec(Related):
+    """What is released and how."""
+
+    replicas: Whole = Field(ge=1, le=10_000)
+    """Size of each revision at full size."""
+    model: ModelRef | None = None
+    """Pins the model; what the revision cannot see in the image."""
+    tracked: Tracked | None = None
+    """ConfigMaps and Secrets whose content is part of the revision."""
+    traffic: Traffic = Field(default_factory=Traffic)
+    """Hosts, port, timeout, stickiness."""
+    policy_ref: PolicyRef | None = None
+    """ReleasePolicy to judge by; without it: one objective, 99% of answers below 500."""
+    template: PodTemplate
+    """Kubernetes PodTemplateSpec; a change of it is a new candidate."""
+    strategy: Strategy
+    """How a candidate becomes stable."""
+    keep_warm_ms: Duration = Field(default=600_000, alias="keepWarm")
+    """How long the old stable stays at full size after a promotion, so that undo is instant."""
+    progress_deadline_ms: PositiveDuration = Field(default=600_000, alias="progressDeadline")
+    """Time for the replicas of a new revision to become ready."""
+    revision_history_limit: Whole = Field(default=10, ge=0, le=1_000)
+    """Old revisions that are kept at size 0."""
+
+    @classmethod
+    def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
+        """The port exists; the shield is faster than the timeout."""
+        traffic = raw.get("traffic")
+        traffic = traffic if isinstance(traffic, Mapping) else {}
+        port = traffic.get("port", "http")
+        names = port_names(raw.get("template"))
+        containers = items(raw, "template", "spec", "containers")
+        if isinstance(port, str) and containers and port not in names:
+            there = f"; its ports are named {', '.join(map(shown, names))}" if names else ""
+            reason = f"no container of the template has a port named {shown(port)}{there}"
+            yield ("traffic", "port"), f"{reason}: name the port that takes requests"
+        yield from _shields(raw.get("strategy"), traffic.get("timeout", "30s"))
+
+
+def _shields(strategy: object, timeout: object) -> Iterator[Relation]:
+    try:
+        timeout_ms = parse_duration(timeout)
+    except PydanticCustomError:
+        return
+    stages: list[tuple[Loc, object]] = [((), strategy)]
+    stages += [(("stages", i), stage) for i, stage in enumerate(items(strategy, "stages"))]
+    for loc, stage in stages:
+        value: object = stage
+        for key in ("canary", "shield", "perTryTimeout"):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        try:
+            tries_ms = parse_duration(value)
+        except PydanticCustomError:
+            continue
+        if tries_ms >= timeout_ms:
+            yield (
+                ("strategy", *loc, "canary", "shield", "perTryTimeout"),
+                f"{format_duration(tries_ms)} leaves stable no time: it must be below "
+                f"traffic.timeout, {format_duration(timeout_ms)}",
+            )
+
+
+class Release(Model):
+    """One served model: its revisions, its traffic and its strategy."""
+
+    api_version: Literal["sluice.dev/v1alpha1"]
+    kind: Literal["Release"]
+    metadata: Metadata
+    spec: ReleaseSpec
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names of the release; its own name when the file gives none."""
+        return self.spec.traffic.hosts or (self.metadata.name,)

@@ -1,0 +1,119 @@
+"""A model server that costs next to nothing, for stories with hundreds of requests per second.
+
+``PORT``; ``VERSION`` goes into the body; ``FAULTS`` names a JSON file that is read again whenever
+it changes: ``error_rate`` (share of answers that are 500) and ``latency_ms`` (added to every
+answer). ``/ready`` is never faulty. SIGTERM finishes what has begun and leaves.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+
+RANDOM = random.Random(os.getpid())
+OPEN: set["Connection"] = set()
+LEAVING = asyncio.Event()
+QUIET = asyncio.Event()
+
+
+class Faults:
+    """What goes wrong now, from the file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.seen = -1
+        self.error_rate = 0.0
+        self.latency_s = 0.0
+
+    def read(self) -> None:
+        try:
+            changed = os.stat(self.path).st_mtime_ns
+        except OSError:
+            return
+        if changed != self.seen:
+            with open(self.path, encoding="utf-8") as file:
+                value = json.load(file)
+            self.seen = changed
+            self.error_rate = value.get("error_rate", 0.0)
+            self.latency_s = value.get("latency_ms", 0.0) / 1000
+
+
+FAULTS = Faults(os.environ.get("FAULTS", ""))
+
+
+class Connection(asyncio.Protocol):
+    """One request after the other; a body is read by its Content-Length and ignored."""
+
+    def __init__(self) -> None:
+        self.buffer = b""
+        self.waiting = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        OPEN.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        OPEN.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        self.take()
+
+    def take(self) -> None:
+        head, end, rest = self.buffer.partition(b"\r\n\r\n")
+        if not end or self.waiting:
+            return
+        length = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        if len(rest) < length:
+            return
+        self.buffer = rest[length:]
+        if head.split(b" ", 2)[1] == b"/ready":
+            self.answer(b"200 OK")
+            return
+        FAULTS.read()
+        bad = FAULTS.error_rate and RANDOM.random() < FAULTS.error_rate
+        status = b"500 Internal Server Error" if bad else b"200 OK"
+        if FAULTS.latency_s:
+            self.waiting = True
+            asyncio.get_running_loop().call_later(FAULTS.latency_s, self.answer, status)
+        else:
+            self.answer(status)
+
+    def answer(self, status: bytes) -> None:
+        self.waiting = False
+        last = LEAVING.is_set()
+        connection = b"close" if last else b"keep-alive"
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\ncontent-length: 2\r\nconnection: "
+            + connection + b"\r\n\r\nok"
+        )  # fmt: skip
+        if last:
+            self.transport.close()
+            if not any(item.waiting for item in OPEN):
+                QUIET.set()
+        else:
+            self.take()
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Connection, "127.0.0.1", int(os.environ["PORT"]))
+    loop.add_signal_handler(signal.SIGTERM, LEAVING.set)
+    sys.stdout.write(f"serving {os.environ.get('VERSION', '')}\n")
+    sys.stdout.flush()
+    await LEAVING.wait()
+    server.close()
+    if any(item.waiting for item in OPEN):
+        await QUIET.wait()
+    for item in list(OPEN):
+        item.transport.close()
+    await asyncio.sleep(0)
+
+
+asyncio.run(main())

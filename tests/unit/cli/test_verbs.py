@@ -1,0 +1,109 @@
+import json
+
+import pytest
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake import FakeSupervisor
+from tests.unit.reports.samples import STEPPING
+
+from sluice.cli import verbs
+from sluice.cli.exits import ExitCode
+
+PROBLEM = {"type": "about:blank", "title": "Refused", "status": 409}
+
+
+@pytest.fixture(autouse=True)
+def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "who", lambda: "ada")
+
+
+@pytest.mark.parametrize(
+    ("words", "verb", "body"),
+    [
+        pytest.param(["promote"], "promote", {"full": False}, id="promote"),
+        pytest.param(["promote", "--full"], "promote", {"full": True}, id="promote-full"),
+        pytest.param(["pause"], "pause", {}, id="pause"),
+        pytest.param(["resume"], "resume", {}, id="resume"),
+        pytest.param(["abort"], "abort", {}, id="abort"),
+        pytest.param(["retry"], "retry", {}, id="retry"),
+        pytest.param(["undo"], "undo", {}, id="undo"),
+        pytest.param(
+            ["undo", "--to-revision", "aa01"], "undo", {"to_revision": "aa01"}, id="undo-to"
+        ),
+        pytest.param(["approve", "--gate", "ok"], "approve", {"gate": "ok"}, id="approve"),
+    ],
+)
+def test_verb_is_asked_of_the_only_release_with_who_asks(
+    sluice: Run, supervisor: FakeSupervisor, words: list[str], verb: str, body: dict[str, object]
+) -> None:
+    ran = sluice(*words)
+    assert ran.code == 0
+    assert supervisor.last == ("POST", f"/v1/releases/taxi/{verb}", {**body, "by": "ada"})
+    assert ran.out.startswith(f"taxi: {verb} done\nnext: ")
+
+
+def test_answer_of_a_verb_as_document_has_message_and_status(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    answer = json.loads(sluice("pause", "-o", "json").out)
+    assert answer["message"] == "pause done"
+    assert answer["status"]["name"] == "taxi"
+
+
+def test_refused_verb_is_one_line_and_exit_code_1(sluice: Run, supervisor: FakeSupervisor) -> None:
+    detail = "cannot retry: v2 was not turned back; deploy a new version"
+    supervisor.refuse = (409, {**PROBLEM, "detail": detail})
+    ran = sluice("retry", "taxi")
+    assert ran.code == ExitCode.FAILED
+    assert (ran.out, ran.err) == ("", f"sluice: {detail}\n")
+
+
+def test_approve_takes_the_gate_that_the_release_waits_at(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    supervisor.releases["taxi"] = STEPPING
+    assert sluice("approve").code == 0
+    assert supervisor.last[2]["gate"] == "approve"
+
+
+def test_approve_without_a_gate_to_answer_asks_for_its_name(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    ran = sluice("approve")
+    assert ran.code == ExitCode.USAGE
+    assert "does not wait at a gate" in ran.err
+    assert supervisor.asked == []
+
+
+def test_delete_does_nothing_until_somebody_says_yes(
+    sluice: Run, supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert sluice("delete", "taxi").code == ExitCode.USAGE
+    assert supervisor.asked == []
+    assert sluice("delete", "taxi", "--yes").code == 0
+    assert supervisor.last[1] == "/v1/releases/taxi/delete"
+
+
+def test_delete_of_an_unknown_release_is_refused_before_asking(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    assert sluice("delete", "fare", "--yes").code == ExitCode.NOTHING_THERE
+
+
+def test_name_with_a_slash_cannot_reach_another_path(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    ran = sluice("abort", "taxi/../fare")
+    assert ran.code == ExitCode.NOTHING_THERE
+    assert supervisor.asked == []
+
+
+def test_server_error_is_one_line_without_a_traceback(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    supervisor.refuse = (503, {"title": "busy", "detail": "the router did not acknowledge in 5 s"})
+    ran = sluice("abort")
+    assert ran.code == ExitCode.NOT_MEASURED
+    assert ran.err == (
+        "sluice: the supervisor could not do it (503): the router did not acknowledge in 5 s\n"
+    )
