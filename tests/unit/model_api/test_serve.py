@@ -93,6 +93,28 @@ def test_it_is_alive_but_not_ready_while_the_model_loads(
     assert main(["healthcheck"]) == 1
 
 
+def test_sigterm_ends_a_slow_start_at_once(tmp_path: Path) -> None:
+    with running(
+        linear_bundle(tmp_path / "b"),
+        tmp_path / "log",
+        ready=False,
+        MODEL_API_FAULT_SLOW_START_S="600",
+    ) as server:
+        server.process.terminate()
+        assert server.process.wait(60) == 0
+
+
+def test_the_health_check_takes_a_service_link_for_no_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_API_PORT", "tcp://10.96.0.7:80")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("PORT", str(port))
+    assert main(["healthcheck"]) == 1
+    assert f"port {port}" in capsys.readouterr().err
+
+
 async def test_requests_are_counted_by_model_version_route_and_code(tmp_path: Path) -> None:
     linear_bundle(tmp_path / "tiny" / "1")
     linear_bundle(tmp_path / "tiny" / "2", version="2")
