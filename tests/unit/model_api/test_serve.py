@@ -10,7 +10,14 @@ from pathlib import Path
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.unit.model_api.support import client, infer_body, linear_bundle, parts, running
+from tests.unit.model_api.support import (
+    client,
+    echo_bundle,
+    infer_body,
+    linear_bundle,
+    parts,
+    running,
+)
 
 from sluice.nouns import LATENCY_GRID_MS
 from sluice_model_api.cli import main
@@ -156,6 +163,16 @@ async def test_requests_are_counted_by_model_version_route_and_code(tmp_path: Pa
 
 def test_latency_buckets_lie_where_releases_are_judged() -> None:
     assert GRID_MS == LATENCY_GRID_MS
+
+
+async def test_several_outputs_are_answered_by_name(tmp_path: Path) -> None:
+    async with client(parts(echo_bundle(tmp_path / "b", ["BYTES", "INT64"]))) as http:
+        one = await http.post("/predict", json={"in_BYTES": "å", "in_INT64": 7})
+        assert one.json()["prediction"] == {"out_BYTES": "å", "out_INT64": 7}
+        two = await http.post(
+            "/predict", json=[{"in_BYTES": text, "in_INT64": 2} for text in ("a", "b")]
+        )
+    assert [row["prediction"]["out_BYTES"] for row in two.json()] == ["a", "b"]
 
 
 async def test_large_answers_are_compressed_for_who_accepts_it(tmp_path: Path) -> None:

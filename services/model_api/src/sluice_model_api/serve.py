@@ -206,6 +206,9 @@ def serve(settings: Settings, faults: Faults) -> int:
         timeout_graceful_shutdown=int(settings.grace_s),
     )
     server = Server(config, parts)
+    # uvicorn takes over when its loop runs; before that a SIGTERM would kill instead of drain.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
     log.info("server.listening", host=settings.host, port=listener.getsockname()[1])
     try:
         server.run(sockets=[listener])
