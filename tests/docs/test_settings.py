@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from pydantic_settings import BaseSettings
 from tests.docs.pages import ROOT
 from tools.generate_settings import SETTINGS, names_of
 
