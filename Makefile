@@ -77,6 +77,10 @@ bench-detection: $(STAMP)  ## requests to detect, false rollbacks and harm, besi
 bench-router: $(STAMP)  ## CPU per request over bare weighted Envoy; time from decision to effect
 	@$(BIN)/python -m benchmarks.router $(ARGS)
 
+.PHONY: bench-model-api
+bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a bare app, MLServer and KServe
+	@$(BIN)/python -m benchmarks.model_api $(ARGS)
+
 ##@ Keep house
 .PHONY: sync
 sync: $(STAMP)  ## make .venv with everything that uv.lock names

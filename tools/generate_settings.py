@@ -7,15 +7,14 @@ import types
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AliasChoices, SecretStr
+from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
 
 from sluice.agent.settings import Settings as RouterSettings
 from sluice_model_api.faults import Faults
 from sluice_model_api.settings import Settings as ModelSettings
 
-SETTINGS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
+SETTINGS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     (
         "The router",
         "Read by the agent (`sluice-router`, or the agent that `sluice up` starts). On a laptop\n"
@@ -48,9 +47,9 @@ def page() -> str:
     return "\n".join([_HEAD, *(_section(*entry) for entry in SETTINGS)])
 
 
-def names_of(settings: type[BaseSettings]) -> dict[str, str]:
+def names_of(settings: type[BaseModel]) -> dict[str, str]:
     """The environment variable of each field, by field."""
-    prefix = settings.model_config.get("env_prefix", "")
+    prefix = str(settings.model_config.get("env_prefix") or getattr(settings, "prefix", ""))
     return {
         name: _alias(field) or f"{prefix}{name.upper()}"
         for name, field in settings.model_fields.items()
@@ -64,7 +63,7 @@ def _alias(field: FieldInfo) -> str:
     return alias if isinstance(alias, str) else ""
 
 
-def _section(title: str, about: str, settings: type[BaseSettings]) -> str:
+def _section(title: str, about: str, settings: type[BaseModel]) -> str:
     meanings = _docstrings(settings)
     names = names_of(settings)
     rows = [
@@ -75,7 +74,7 @@ def _section(title: str, about: str, settings: type[BaseSettings]) -> str:
     return "\n".join([f"## {title}", "", about, "", *head, *rows, ""])
 
 
-def _docstrings(settings: type[BaseSettings]) -> dict[str, str]:
+def _docstrings(settings: type[BaseModel]) -> dict[str, str]:
     """The text below each field.
 
     Raises:

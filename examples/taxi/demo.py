@@ -7,6 +7,7 @@ kept in ``.sluice-demo``, reports in ``.artifacts/demo``; all stops at the end w
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,7 +126,9 @@ class Demo:
 
     def _router(self, stack: ExitStack) -> None:
         _say("a router (Envoy) and a supervisor start")
+        # What an earlier demo left, running or not, would make this one another story.
         _run(["down", "-C", str(self.folder)], quiet=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         _run(["up", "-C", str(self.folder), "--port", str(self.port)])
         if not self.keep:
             stack.callback(lambda: _run(["down", "-C", str(self.folder)]))

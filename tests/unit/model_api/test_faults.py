@@ -183,3 +183,12 @@ def test_every_variable_that_is_wrong_is_named_at_once(monkeypatch: pytest.Monke
         load_settings()
     for name in ("MODEL_API_FAULT_ERROR_RATE", "MODEL_API_PORT", "MODEL_API_DRAIN_DELAY_S"):
         assert name in str(error.value)
+
+
+def test_the_variable_that_kubernetes_sets_beside_a_service_is_no_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODEL_API_PORT", "tcp://10.96.0.7:80")
+    assert load_settings()[0].port == 8080
+    monkeypatch.setenv("PORT", "9003")
+    assert load_settings()[0].port == 9003

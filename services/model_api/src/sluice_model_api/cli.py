@@ -109,6 +109,8 @@ def _healthcheck(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"model-api: port {port}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    finally:
+        connection.close()
     return 0 if status == 200 else 1
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sluice_model_api.environment import FromEnvironment
 from sluice_model_api.errors import InjectedError
 from sluice_model_api.tensors import Array
 
@@ -19,10 +19,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _HANG_S = 3600.0
 
 
-class Faults(BaseSettings):
+class Faults(FromEnvironment):
     """What goes wrong on purpose; everything off by default."""
 
-    model_config = SettingsConfigDict(env_prefix="MODEL_API_FAULT_", frozen=True, extra="forbid")
+    prefix = "MODEL_API_FAULT_"
 
     error_rate: Share = 0.0
     """Share of requests answered 500."""

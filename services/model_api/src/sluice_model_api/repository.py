@@ -137,6 +137,6 @@ class Repository:
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts versions as people do: 2 before 10, v1.9 before v1.10."""
+    """Sorts versions as people do: 2 before 10, v1.9 before v1.10, plain numbers first."""
     parts = re.findall(r"\d+|\D+", version)
-    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)

@@ -221,7 +221,8 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    listener.set_inheritable(True)
+    # Who connects from now on waits for the event loop instead of being refused.
+    listener.listen(2048)
     return listener
 
 

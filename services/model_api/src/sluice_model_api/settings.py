@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
 
+from sluice_model_api.environment import FromEnvironment
 from sluice_model_api.errors import ModelApiError
 from sluice_model_api.faults import Faults
 
@@ -15,10 +15,11 @@ class SettingsError(ModelApiError):
     """A variable has a value that cannot be used; lists every one."""
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """Everything that can be set, each with its unit and why this default."""
 
-    model_config = SettingsConfigDict(env_prefix="MODEL_API_", frozen=True, extra="forbid")
+    prefix = "MODEL_API_"
+    also = {"port": "PORT"}  # noqa: RUF012  # a ClassVar of the base
 
     bundle: str = ""
     """Comma-separated paths of bundles, or of registries (`name/version/` folders)."""
@@ -28,9 +29,7 @@ class Settings(BaseSettings):
     """Comma-separated types that a skops bundle may hold besides the built-in list."""
     host: str = "127.0.0.1"
     """Address to listen on; images set `0.0.0.0`, a laptop stays on loopback."""
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8080, validation_alias=AliasChoices("MODEL_API_PORT", "PORT")
-    )
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port to listen on; `PORT` is read as well, 0 takes a free one."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port of the gRPC service; unset: gRPC is off and costs nothing (needs the extra `grpc`)."""
@@ -79,22 +78,13 @@ def load_settings(**overrides: Any) -> tuple[Settings, Faults]:
     faults: list[str] = []
     settings, on_demand = None, None
     try:
-        settings = Settings(**given)
+        settings = Settings.read(given)
     except ValidationError as error:
-        faults += _lines(error, "MODEL_API_")
+        faults += Settings.faults_of(error)
     try:
-        on_demand = Faults()
+        on_demand = Faults.read({})
     except ValidationError as error:
-        faults += _lines(error, "MODEL_API_FAULT_")
+        faults += Faults.faults_of(error)
     if settings is None or on_demand is None:
         raise SettingsError("; ".join(faults))
     return settings, on_demand
-
-
-def _lines(error: ValidationError, prefix: str) -> list[str]:
-    lines = []
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0]) if fault["loc"] else "settings"
-        variable = name if name.isupper() else f"{prefix}{name.upper()}"
-        lines.append(f"{variable}: {fault['msg']}")
-    return lines

@@ -1,7 +1,7 @@
 """One prediction as every path writes it down: web, batch and stream share the schema."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,10 +43,11 @@ class Scored(NamedTuple):
 
 def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
     """The rows of the table, values in the order of :data:`COLUMNS`."""
+    one = scored.rows == 1
     for row in range(scored.rows):
         outputs = {name: _plain(array[row]) for name, array in scored.outputs.items()}
         yield (
-            scored.prediction_id if scored.rows == 1 else f"{scored.prediction_id}:{row}",
+            scored.prediction_id if one else f"{scored.prediction_id}:{row}",
             scored.entity_id,
             scored.model,
             scored.version,
@@ -65,16 +66,13 @@ def features_hash(columns: Mapping[str, Array], row: int) -> str:
         value = columns[name][row]
         parts.append(name.encode())
         parts.append(value.encode() if isinstance(value, str) else value.tobytes())
-    return hashlib.blake2b(b"\0".join(parts), digest_size=8).hexdigest()
+    return blake2b(b"\0".join(parts), digest_size=8).hexdigest()
 
 
 def _plain(value: Any) -> Any:
+    """A scalar or a flat array, whichever it is, as orjson writes it."""
     if not isinstance(value, np.ndarray):
         return value
-    return value.item() if value.size == 1 and value.dtype == object else _numbers(value)
-
-
-def _numbers(value: Array) -> Any:
-    if value.dtype == object:
-        return value.ravel().tolist()
-    return value.ravel()[0] if value.size == 1 else np.ascontiguousarray(value)
+    if value.size == 1:
+        return value.flat[0]
+    return value.ravel().tolist() if value.dtype == object else value.ravel()

@@ -21,6 +21,7 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS feedback ("
     "prediction_id TEXT PRIMARY KEY, outcome TEXT, ts_ms BIGINT, times BIGINT)",
 )
+_Y: Final = COLUMNS.index("y")
 _KEEP: Final = ", ".join(
     f"{name} = excluded.{name}"
     for name in COLUMNS
@@ -85,10 +86,10 @@ class JsonlStore:
     def write(self, rows: Sequence[Row]) -> None:
         lines = []
         for row in rows:
-            document = dict(zip(COLUMNS, row, strict=True))
-            document["y"] = orjson.Fragment(document["y"])
-            lines.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
-        self._append(b"".join(lines))
+            document = dict(zip(COLUMNS, row))  # noqa: B905  # strict costs as much as all the rest
+            document["y"] = orjson.Fragment(row[_Y])
+            lines.append(orjson.dumps(document))
+        self._append(b"\n".join((*lines, b"")))
 
     def feedback(self, prediction_id: str, outcome: object, ts_ms: int) -> None:
         document = {"prediction_id": prediction_id, "outcome": outcome, "ts_ms": ts_ms}
