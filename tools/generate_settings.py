@@ -49,7 +49,9 @@ def page() -> str:
 
 def names_of(settings: type[BaseModel]) -> dict[str, str]:
     """The environment variable of each field, by field."""
-    prefix = str(settings.model_config.get("env_prefix") or getattr(settings, "prefix", ""))
+    # The model API reads its variables without pydantic-settings (decision 50).
+    own = getattr(settings, "prefix", "")
+    prefix = own or str(settings.model_config.get("env_prefix", ""))
     return {
         name: _alias(field) or f"{prefix}{name.upper()}"
         for name, field in settings.model_fields.items()

@@ -1,5 +1,6 @@
 """Bundles from fitted models: converted, proven, the same every time."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,19 @@ def test_version_2_of_the_duration_model_beats_version_1_on_a_later_week(generat
     )
     assert second["rmse"] < first["rmse"]
     assert second["mae"] < first["mae"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("TRIPS"), reason="no real trips (TRIPS)")
+def test_on_real_trips_version_2_of_both_models_beats_version_1(tmp_path: Path) -> None:
+    assert build_models(["--out", str(tmp_path)]) == 0
+    for name in ("taxi-duration", "taxi-tip"):
+        first, second = (
+            read_bundle(tmp_path / name / version).manifest.training["metrics"]
+            for version in ("1", "2")
+        )
+        assert second["rmse"] < first["rmse"]
+        assert second["mae"] < first["mae"]
 
 
 def test_generated_trips_repeat_and_have_the_dirt_of_real_ones() -> None:

@@ -146,13 +146,6 @@ async def test_memory_grows_per_request_and_is_let_go_with_the_fault() -> None:
     assert injector.leaked_bytes == 0
 
 
-def test_a_slow_start_waits_before_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("sluice_model_api.faults.time.sleep", slept.append)
-    FaultInjector(Faults(slow_start_s=4)).slow_start()
-    assert slept == [4]
-
-
 async def test_faults_are_set_and_taken_back_at_run_time(tmp_path: Path) -> None:
     made = parts(linear_bundle(tmp_path / "b"), admin_token="t")  # noqa: S106  # a test
     guard = {"authorization": "Bearer t"}

@@ -10,7 +10,14 @@ from pathlib import Path
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.unit.model_api.support import client, infer_body, linear_bundle, parts, running
+from tests.unit.model_api.support import (
+    client,
+    echo_bundle,
+    infer_body,
+    linear_bundle,
+    parts,
+    running,
+)
 
 from sluice.nouns import LATENCY_GRID_MS
 from sluice_model_api.cli import main
@@ -93,6 +100,28 @@ def test_it_is_alive_but_not_ready_while_the_model_loads(
     assert main(["healthcheck"]) == 1
 
 
+def test_sigterm_ends_a_slow_start_at_once(tmp_path: Path) -> None:
+    with running(
+        linear_bundle(tmp_path / "b"),
+        tmp_path / "log",
+        ready=False,
+        MODEL_API_FAULT_SLOW_START_S="600",
+    ) as server:
+        server.process.terminate()
+        assert server.process.wait(60) == 0
+
+
+def test_the_health_check_takes_a_service_link_for_no_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_API_PORT", "tcp://10.96.0.7:80")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("PORT", str(port))
+    assert main(["healthcheck"]) == 1
+    assert f"port {port}" in capsys.readouterr().err
+
+
 async def test_requests_are_counted_by_model_version_route_and_code(tmp_path: Path) -> None:
     linear_bundle(tmp_path / "tiny" / "1")
     linear_bundle(tmp_path / "tiny" / "2", version="2")
@@ -136,6 +165,16 @@ def test_latency_buckets_lie_where_releases_are_judged() -> None:
     assert GRID_MS == LATENCY_GRID_MS
 
 
+async def test_several_outputs_are_answered_by_name(tmp_path: Path) -> None:
+    async with client(parts(echo_bundle(tmp_path / "b", ["BYTES", "INT64"]))) as http:
+        one = await http.post("/predict", json={"in_BYTES": "å", "in_INT64": 7})
+        assert one.json()["prediction"] == {"out_BYTES": "å", "out_INT64": 7}
+        two = await http.post(
+            "/predict", json=[{"in_BYTES": text, "in_INT64": 2} for text in ("a", "b")]
+        )
+    assert [row["prediction"]["out_BYTES"] for row in two.json()] == ["a", "b"]
+
+
 async def test_large_answers_are_compressed_for_who_accepts_it(tmp_path: Path) -> None:
     made = parts(linear_bundle(tmp_path / "b"))
     rows = [[1, 2, 3, 4]] * 400
@@ -160,6 +199,19 @@ async def test_the_openapi_page_describes_every_model(tmp_path: Path) -> None:
         answer = await http.post(INFER, json=example["schema"]["example"])
     assert answer.status_code == 200
     assert {"/predict", "/v2/health/ready", "/metrics"} <= set(document["paths"])
+
+
+async def test_every_documented_error_is_one_that_is_answered(tmp_path: Path) -> None:
+    made = parts(linear_bundle(tmp_path / "b"), admin_token="t", feedback_token="t")  # noqa: S106  # a test
+    async with client(made) as http:
+        document = (await http.get("/openapi.json")).json()
+    codes = {
+        code
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for code in operation["responses"]
+    }
+    assert codes == {"200", "400", "401", "413", "415", "503"}
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])

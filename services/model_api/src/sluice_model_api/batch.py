@@ -125,7 +125,7 @@ def _columns(model: Model, answers: list[Answer]) -> Mapping[str, Array]:
     }
     for name in model.output_names:
         values = [answer.outputs[name] for answer in answers]
-        if values and isinstance(values[0], np.ndarray) and values[0].ndim:
+        if values and isinstance(values[0], list | np.ndarray):
             raise BatchError(f"output {name!r} has several values a row; tables take one")
         columns[name] = np.array(values)
     return columns

@@ -100,7 +100,9 @@ def _serve(args: argparse.Namespace) -> int:
 def _healthcheck(args: argparse.Namespace) -> int:
     import http.client  # a probe starts every few seconds: import little
 
-    port = int(os.environ.get("MODEL_API_PORT") or os.environ.get("PORT") or "8080")
+    given = (os.environ.get(name, "") for name in ("MODEL_API_PORT", "PORT"))
+    # Kubernetes sets MODEL_API_PORT=tcp://… beside a Service named model-api.
+    port = int(next((value for value in given if value.isdigit()), "8080"))
     probe = "live" if args.live else "ready"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:

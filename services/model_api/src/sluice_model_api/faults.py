@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Annotated
@@ -124,8 +123,3 @@ class FaultInjector:
             limits = np.finfo(right.dtype) if right.dtype.kind == "f" else np.iinfo(right.dtype)
             changed[name] = np.clip(wide, float(limits.min), float(limits.max)).astype(right.dtype)
         return changed
-
-    def slow_start(self) -> None:
-        """Wait as a slow model would; call it from a thread."""
-        if self.faults.slow_start_s:
-            time.sleep(self.faults.slow_start_s)

@@ -11,7 +11,7 @@ import orjson
 from sluice_model_api.bundle.manifest import InputSpec
 from sluice_model_api.errors import RequestError
 from sluice_model_api.model import Model
-from sluice_model_api.tensors import DTYPES
+from sluice_model_api.tensors import DTYPES, cell
 
 ID_FIELD = "entity_id"
 
@@ -79,12 +79,8 @@ def _score(
         return left + right, left_failed | {
             row + middle: reason for row, reason in right_failed.items()
         }
-    rows = [
-        {name: array[row].ravel() for name, array in scored.items()} for row in range(len(records))
-    ]
     return [
-        {name: value[0] if value.size == 1 else value for name, value in row.items()}
-        for row in rows
+        {name: cell(array[row]) for name, array in scored.items()} for row in range(len(records))
     ], {}
 
 

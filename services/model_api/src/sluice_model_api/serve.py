@@ -66,7 +66,6 @@ class Parts:
         Raises:
             BundleError: a bundle does not do what its manifest says.
         """
-        self.injector.slow_start()
         settings = self.settings
         self.repository.load(
             tuple(name.strip() for name in settings.trusted_types.split(",") if name.strip())
@@ -140,6 +139,8 @@ class Server(uvicorn.Server):
         self._loading = asyncio.create_task(self._load())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
         if self._rpc is not None:
             await self._rpc.stop(self._parts.settings.grace_s)
         await super().shutdown(sockets)
@@ -154,6 +155,8 @@ class Server(uvicorn.Server):
     async def _load(self) -> None:
         started = time.perf_counter()
         try:
+            # Slept here and not in the thread, so that SIGTERM need not wait for it.
+            await asyncio.sleep(self._parts.injector.faults.slow_start_s)
             await asyncio.to_thread(self._parts.load)
         except BundleError as error:
             complain(str(error))
@@ -203,6 +206,9 @@ def serve(settings: Settings, faults: Faults) -> int:
         timeout_graceful_shutdown=int(settings.grace_s),
     )
     server = Server(config, parts)
+    # uvicorn takes over when its loop runs; before that a SIGTERM would kill instead of drain.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
     log.info("server.listening", host=settings.host, port=listener.getsockname()[1])
     try:
         server.run(sockets=[listener])

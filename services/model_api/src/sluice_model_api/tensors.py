@@ -159,3 +159,13 @@ def to_bytes(array: Array, datatype: str) -> bytes:
             parts.append(len(encoded).to_bytes(4, "little") + encoded)
         return b"".join(parts)
     return np.ascontiguousarray(array, dtype=DTYPES[datatype]).tobytes()
+
+
+def cell(value: Any) -> Any:
+    """One row of an output as orjson writes it: a scalar, or a flat list of several values."""
+    if isinstance(value, np.ndarray):
+        if value.size != 1:
+            return value.ravel().tolist() if value.dtype == object else value.ravel()
+        value = value.flat[0]
+    # ONNX Runtime's 64-bit integers are numpy's longlong, a scalar that orjson does not know.
+    return value.item() if isinstance(value, np.integer | np.bool_) else value

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from typing import Any, Final
 
 import orjson
@@ -17,8 +16,8 @@ from sluice_model_api.model import Model
 from sluice_model_api.predictions.log import PredictionLog
 from sluice_model_api.repository import Entry, Repository
 from sluice_model_api.settings import Settings
-from sluice_model_api.tensors import Array, json_name
-from sluice_model_api.wire.v2 import dump_infer, json_values, parse_infer
+from sluice_model_api.tensors import Array, cell, json_name
+from sluice_model_api.wire.v2 import dump_infer, parse_infer
 
 Handler = Callable[[Request, str, str], Awaitable[Reply]]
 """Request, model name and version (each may be empty) to reply."""
@@ -286,16 +285,6 @@ def _predictions(model: Model, outputs: dict[str, Array]) -> list[Any]:
     """One answer a row: the bare value, or values by output name where there are several."""
     if model.single:
         (array,) = outputs.values()
-        values = json_values(array)
-        return list(values)
+        return [cell(value) for value in array]
     rows = len(next(iter(outputs.values())))
-    by_name: dict[str, list[Any]] = {
-        name: list(json_values(array))
-        if array.size == rows
-        else [json_values(part) for part in array]
-        for name, array in outputs.items()
-    }
-    return [
-        dict(zip(name_row, row, strict=True))
-        for name_row, row in zip(repeat(by_name), zip(*by_name.values(), strict=True))
-    ]
+    return [{name: cell(array[row]) for name, array in outputs.items()} for row in range(rows)]

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from sluice_model_api import __version__
 from sluice_model_api.errors import ModelApiError, RequestError
 from sluice_model_api.faults import FaultInjector, Faults
-from sluice_model_api.http.openapi import hot_paths
+from sluice_model_api.http.openapi import hot_paths, with_our_errors
 from sluice_model_api.predictions.stores import Store
 from sluice_model_api.repository import Repository
 from sluice_model_api.settings import Settings
@@ -59,7 +59,7 @@ def make_rest(
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = made()
-            document["paths"] = {**hot_paths(repository), **document["paths"]}
+            document["paths"] = {**hot_paths(repository), **with_our_errors(document["paths"])}
             app.openapi_schema = document
         return app.openapi_schema
 

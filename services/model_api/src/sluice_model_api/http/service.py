@@ -64,7 +64,7 @@ class Service:
         metrics: Counted into for every request.
         injector: Faults on demand.
         rest: ASGI application of all other routes; made when first needed, because importing
-            FastAPI costs a process 15 MB and half a second (decision 0050).
+            FastAPI costs a process 10 MB and half a second (decision 0050).
     """
 
     def __init__(

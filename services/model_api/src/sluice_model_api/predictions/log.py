@@ -13,8 +13,8 @@ from sluice_model_api.predictions.rows import Scored, table_rows
 from sluice_model_api.predictions.stores import Store, StoreError
 from sluice_model_api.tensors import Array
 
-_FLUSH_S = 0.5
-_CHUNK = 1_000
+_FLUSH_S = 0.2
+_CHUNK = 250
 _COMPLAIN_S = 30.0
 _FULL_HASH = 2**32
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import orjson
 
-from sluice_model_api.tensors import Array
+from sluice_model_api.tensors import Array, cell
 
 COLUMNS: Final = (
     "prediction_id",
@@ -45,7 +44,7 @@ def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
     """The rows of the table, values in the order of :data:`COLUMNS`."""
     one = scored.rows == 1
     for row in range(scored.rows):
-        outputs = {name: _plain(array[row]) for name, array in scored.outputs.items()}
+        outputs = {name: cell(array[row]) for name, array in scored.outputs.items()}
         yield (
             scored.prediction_id if one else f"{scored.prediction_id}:{row}",
             scored.entity_id,
@@ -67,12 +66,3 @@ def features_hash(columns: Mapping[str, Array], row: int) -> str:
         parts.append(name.encode())
         parts.append(value.encode() if isinstance(value, str) else value.tobytes())
     return blake2b(b"\0".join(parts), digest_size=8).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """A scalar or a flat array, whichever it is, as orjson writes it."""
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.size == 1:
-        return value.flat[0]
-    return value.ravel().tolist() if value.dtype == object else value.ravel()
