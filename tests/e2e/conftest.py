@@ -13,7 +13,7 @@ from sluice.testing.story import Story
 
 SERVER = Path(__file__).with_name("server.py")
 ROOT = Path(__file__).parents[2]
-FACTS = ("story", "end", "rps", "requests", "lost", "harmed", "due", "seconds")
+FACTS = ("story", "end", "rps", "requests", "lost", "harmed", "due", "judged", "seconds")
 
 
 def _tiny(version: str, faults: Mapping[str, float], file: Path) -> Mapping[str, str]:

@@ -89,6 +89,11 @@ def test_state_folder_that_cannot_be_written_is_named(laptop: Laptop) -> None:
     _said(ran, NOTHING_THERE, ".sluice", "--dir")
 
 
+def test_state_folder_where_nobody_may_write_is_named(laptop: Laptop) -> None:
+    ran = laptop.sluice("up", "--port", str(laptop.port), "--dir", "/sys/sluice")
+    _said(ran, NOTHING_THERE, "/sys/sluice", "--dir")
+
+
 def test_state_folder_below_a_file_is_named(laptop: Laptop) -> None:
     laptop.state.write_text("a file", encoding="utf-8")
     ran = laptop.sluice("up", "--port", str(laptop.port))

@@ -174,6 +174,8 @@ class Then:
         status = self._until(lambda s: s.phase is Phase.ABORTED, "the candidate to be turned back")
         self._equal(status.reason, reason, "reason")
         self._story.facts["end"] = f"aborted ({reason})"
+        if status.verdict is not None:
+            self._story.facts["judged"] = status.verdict.requests
         return self
 
     def promoted(self, version: str | None = None) -> Self:

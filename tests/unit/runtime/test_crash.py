@@ -140,3 +140,25 @@ async def test_dead_controller_gives_the_traffic_to_stable_and_a_new_one_takes_i
     await world.crash()
     await world.second()
     assert world.served_bp(V2) == 4_000
+
+
+async def test_crash_after_an_abort_that_could_not_be_written_harms_nobody() -> None:
+    world = World()
+    what = plan(SetWeight(weight_bp=4_000), Pause(duration_ms=None))
+    await world.stable(what)
+    await world.deploy(V2, what)
+    await world.seconds(3)
+    world.journal.fault = "cannot write taxi.json: No space left on device"
+    world.bad[V2] = 1.0
+    await world.seconds(2)
+    world.journal.fault = None
+    harmed = world.harmed
+    await world.crash()
+    await world.seconds(5)
+    # Counters are cumulative: the first poll sees what the lost verdict saw, and decides the same.
+    status = world.status()
+    assert status.phase is Phase.ABORTED
+    assert status.acknowledged == status.generation
+    assert status.problems == ()
+    assert world.harmed == harmed
+    assert world.served_bp(V1) == 10_000
