@@ -1,4 +1,4 @@
-"""The router of a laptop: Envoy and its agent, two daemons that outlive the supervisor."""
+"""The routers of a laptop: Envoys and their agents, daemons that outlive the supervisor."""
 
 import asyncio
 import hashlib
@@ -7,6 +7,7 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -21,74 +22,37 @@ from sluice.platforms.local.daemon import Daemon, is_running, stop_daemons
 from sluice.platforms.local.folder import StateFolder, private_folder, replace_file, state_errors
 
 DEFAULT_PORT = 8_080
+NAMES = ("a", "b")
+"""Routers on the one port."""
 READY_TIMEOUT_S = 30.0
 LONGEST_FOLDER = 60
 """Bytes: a unix socket's path has at most 107, and ours lie two folders deep."""
 DRAIN_CAP_S = 10.0
 
 
-class LaptopRouter:
-    """One Envoy with its agent, the data plane and the counters behind them."""
+class _Pair:
+    """One Envoy and the agent beside it."""
 
     def __init__(self, folder: StateFolder, settings: Settings) -> None:
-        """Use :meth:`start`."""
+        assert settings.uds is not None  # noqa: S101  # set by _settings
         self.settings = settings
-        assert settings.uds is not None  # noqa: S101  # set by start
-        address = AgentAddress(name=settings.name, url="http://agent", uds=settings.uds)
-        self.dataplane = AgentDataPlane(lambda: (address,), token=settings.token)
-        counters = CounterAddress(name=address.name, url=address.url, uds=address.uds)
-        self.metrics = RouterCounters(lambda: (counters,), token=settings.token)
-        self._envoy = Daemon(folder, name="envoy", argv=envoy_argv(settings))
-        self._agent = Daemon(
+        self.uds = settings.uds
+        self._folder = folder
+        self.envoy = Daemon(folder, name=f"envoy-{settings.name}", argv=envoy_argv(settings))
+        self.agent = Daemon(
             folder,
-            name="agent",
+            name=f"agent-{settings.name}",
             argv=_agent_argv(settings),
             env={"SLUICE_ROUTER_TOKEN": settings.token.get_secret_value()},
         )
 
-    @property
-    def url(self) -> str:
-        """Where users connect."""
-        return f"http://{self.settings.traffic_host}:{self.settings.traffic_port}"
-
-    @property
-    def pids(self) -> dict[str, int | None]:
-        """Process ids of the two daemons."""
-        return {"envoy": self._envoy.pid, "agent": self._agent.pid}
-
-    @classmethod
-    async def start(cls, folder: StateFolder, *, port: int | None) -> "LaptopRouter":
-        """Adopt the router of an earlier supervisor, or start one; returns when it serves.
-
-        Args:
-            folder: The state folder, claimed by this process.
-            port: Where users connect; None: as before, at first 8080.
-
-        Raises:
-            StateError: the port is taken, or the folder cannot be written.
-            TransientError: it did not get ready in time; says what it wrote last.
-        """
-        home = private_folder(folder.path / "router")
-        known = _known_port(home)
-        if port is not None and known is not None and port != known:
-            await stop_daemons(folder)
-        settings = _settings(folder, home, port or known or DEFAULT_PORT)
-        if not is_running(folder, "envoy"):
-            check_port_free(settings)
-        write_files(settings)
-        with state_errors("write", home):
-            replace_file(home / "port", str(settings.traffic_port), durable=False)
-        router = cls(folder, settings)
-        await router._envoy.start()
-        await router._agent.start()
-        await router._wait_ready(folder)
-        return router
-
-    async def _wait_ready(self, folder: StateFolder) -> None:
-        assert self.settings.uds is not None  # noqa: S101  # set by start
+    async def start(self) -> None:
+        """Adopt or start both; returns when they serve."""
+        write_files(self.settings)
+        await self.envoy.start()
+        await self.agent.start()
         end = time.monotonic() + READY_TIMEOUT_S
-        transport = httpx.AsyncHTTPTransport(uds=str(self.settings.uds))
-        async with httpx.AsyncClient(transport=transport, base_url="http://agent") as client:
+        async with self._client() as client:
             while True:
                 try:
                     answer = await client.get("/readyz")
@@ -98,49 +62,121 @@ class LaptopRouter:
                 except httpx.HTTPError as error:
                     said = str(error)
                 if time.monotonic() > end:
-                    last = self._envoy.message or self._agent.message or said
+                    last = self.envoy.message or self.agent.message or said
                     raise TransientError(
                         f"the router did not get ready in {READY_TIMEOUT_S:g} s: {last}; "
-                        f"see {folder.logs}/envoy.log and agent.log"
+                        f"see {self._folder.logs}/envoy-*.log and agent-*.log"
                     )
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Finish what is under way, then end both."""
-        assert self.settings.uds is not None  # noqa: S101  # set by start
-        transport = httpx.AsyncHTTPTransport(uds=str(self.settings.uds))
-        headers = {"authorization": f"Bearer {self.settings.token.get_secret_value()}"}
         try:
-            async with httpx.AsyncClient(
-                transport=transport,
-                base_url="http://agent",
-                headers=headers,
-                timeout=DRAIN_CAP_S + 5,
-            ) as client:
+            async with self._client() as client:
                 await client.post("/v1/drain", params={"wait_s": 0.5, "cap_s": DRAIN_CAP_S})
         except httpx.HTTPError:
             pass  # an agent that is gone cannot drain; Envoy still ends in its own order
-        await self._envoy.stop()
-        await self._agent.stop()
+        await self.envoy.stop()
+        await self.agent.stop()
+
+    async def leave(self) -> None:
+        """Look after both no longer; they run on."""
+        await self.envoy.leave()
+        await self.agent.leave()
+
+    def _client(self) -> httpx.AsyncClient:
+        token = self.settings.token.get_secret_value()
+        return httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(self.uds)),
+            base_url="http://agent",
+            headers={"authorization": f"Bearer {token}"},
+            timeout=DRAIN_CAP_S + 5,
+        )
+
+
+class LaptopRouter:
+    """Two Envoys on one port, each with its agent; the data plane and the counters behind them.
+
+    Two, because the kernel sends new connections to the one that is left when the other is killed:
+    only what was in flight in the dead one is lost (decision 43).
+    """
+
+    def __init__(self, folder: StateFolder, settings: Sequence[Settings]) -> None:
+        """Use :meth:`start`."""
+        self._pairs = [_Pair(folder, item) for item in settings]
+        self._first = settings[0]
+        token = self._first.token
+        agents = [
+            AgentAddress(name=pair.settings.name, url="http://agent", uds=pair.uds)
+            for pair in self._pairs
+        ]
+        counters = [CounterAddress(name=a.name, url=a.url, uds=a.uds) for a in agents]
+        self.dataplane = AgentDataPlane(lambda: agents, token=token)
+        self.metrics = RouterCounters(lambda: counters, token=token)
+
+    @property
+    def url(self) -> str:
+        """Where users connect."""
+        return f"http://{self._first.traffic_host}:{self._first.traffic_port}"
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Process ids of all daemons, by name."""
+        return {
+            f"{kind}-{pair.settings.name}": daemon.pid
+            for pair in self._pairs
+            for kind, daemon in (("envoy", pair.envoy), ("agent", pair.agent))
+        }
+
+    @classmethod
+    async def start(cls, folder: StateFolder, *, port: int | None) -> "LaptopRouter":
+        """Adopt the routers of an earlier supervisor, or start them; returns when they serve.
+
+        Args:
+            folder: The state folder, claimed by this process.
+            port: Where users connect; None: as before, at first 8080.
+
+        Raises:
+            StateError: the port is taken, or the folder cannot be written.
+            TransientError: one did not get ready in time; says what it wrote last.
+        """
+        home = private_folder(folder.path / "router")
+        known = _known_port(home)
+        if port is not None and known is not None and port != known:
+            await stop_daemons(folder)
+        chosen = port or known or DEFAULT_PORT
+        settings = [_settings(folder, home, name, chosen) for name in NAMES]
+        if not any(is_running(folder, f"envoy-{name}") for name in NAMES):
+            check_port_free(settings[0])
+        with state_errors("write", home):
+            replace_file(home / "port", str(chosen), durable=False)
+        router = cls(folder, settings)
+        await asyncio.gather(*(pair.start() for pair in router._pairs))
+        return router
+
+    async def stop(self) -> None:
+        """Finish what is under way, then end all."""
+        await asyncio.gather(*(pair.stop() for pair in self._pairs))
         await self.close()
 
     async def leave(self) -> None:
-        """Look after it no longer; it runs on."""
-        await self._envoy.leave()
-        await self._agent.leave()
+        """Look after them no longer; they run on."""
+        await asyncio.gather(*(pair.leave() for pair in self._pairs))
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections to the agent."""
+        """Close the connections to the agents."""
         await self.dataplane.close()
         await self.metrics.close()
 
 
-def _settings(folder: StateFolder, home: Path, port: int) -> Settings:
+def _settings(folder: StateFolder, home: Path, name: str, port: int) -> Settings:
     root = home if len(os.fsencode(home)) <= LONGEST_FOLDER else _short(home)
+    root = private_folder(root / name)
     try:
         return Settings(
             config_dir=root,
+            name=name,
             token=SecretStr(_token(home)),
             uds=root / "run" / "agent.sock",
             traffic_port=port,
@@ -182,6 +218,8 @@ def _agent_argv(settings: Settings) -> tuple[str, ...]:
         "sluice.agent",
         "--config-dir",
         str(settings.config_dir),
+        "--name",
+        settings.name,
         "--uds",
         str(settings.uds),
         "--traffic-port",

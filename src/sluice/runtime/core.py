@@ -27,6 +27,8 @@ from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
 
 DECISIONS_KEPT = 50
+HEARD_MS = 60_000
+"""A router that has been silent for longer is taken for gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class Core:
     tally: Tally = field(default_factory=Tally)
     workloads: dict[RevisionId, Workload] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
+    """When each router's counters were last read, UTC ms."""
     fresh: list[Decision] = field(default_factory=list)
     """Decisions that the journal does not have yet."""
 
@@ -80,6 +84,7 @@ class Core:
         """A look with counters: judge the pass, if there is one."""
         actions = self.see(view)
         if not view.problem:
+            self.heard |= {item.router: view.at_ms for item in view.snapshots}
             self.rates = update_rates(self.rates, view.at_ms, view.snapshots)
             self.tally.update(view.at_ms, view.snapshots)
         verdict = self._judge(view)
@@ -123,7 +128,7 @@ class Core:
             return None
         candidate, stable = subject
         if self.analysis is None or self.analysis_pass != self.state.pass_number:
-            if view.problem:
+            if view.problem or self._silent(view):
                 return None
             self.judged_by = self.settings
             self.analysis = start(self.config, view.snapshots)
@@ -143,6 +148,14 @@ class Core:
             config = replace(config, comparisons=False)
         self.analysis, verdict = observe(config, self.analysis, poll)
         return verdict
+
+    def _silent(self, view: View) -> bool:
+        """Whether a router that was heard lately is missing from this reading.
+
+        A pass does not begin without it: what it counted before would be taken for this pass.
+        """
+        missing = self.heard.keys() - {item.router for item in view.snapshots}
+        return any(view.at_ms - self.heard[router] < HEARD_MS for router in missing)
 
     @property
     def config(self) -> AnalysisConfig:

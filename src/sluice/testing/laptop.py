@@ -195,8 +195,9 @@ class Laptop:
         return [item for item in self.processes() if item.revision == revision]
 
     def daemon(self, name: str) -> ProcessRecord:
-        """The living daemon of this name: ``envoy`` or ``agent``."""
-        return next(item for item in self.processes() if item.name == name)
+        """The living daemon of this name; ``envoy`` and ``agent``: those of the first router."""
+        names = (name, f"{name}-a")
+        return next(item for item in self.processes() if item.name in names)
 
     def supervisor(self) -> int | None:
         """Process id of the supervisor; None: there is none."""
