@@ -89,6 +89,9 @@ async def test_replicas_of_a_killed_supervisor_serve_on_and_are_adopted(tmp_path
                 platform = await LocalPlatform.open(state, options=local.options(folder))
                 seen = await local.one(platform)
                 after = {record.name: record for record in read_records(folder / "processes")}
+                async with asyncio.timeout(20):
+                    while traffic.report.done < 20:  # noqa: ASYNC110  # no event tells
+                        await asyncio.sleep(0.02)
                 traffic.stop()
                 await traffic.finished()
                 await stop_daemons(state)

@@ -55,6 +55,8 @@ class Replica:
         self._process: Process | None = None
         self._began_s = 0.0
         self._been_ready = False
+        self._ended = ""
+        """Why the process before this one ended; empty once it has been ready since."""
         self._log_from = 0
         options = world.options
         self._crashes = Backoff(
@@ -202,7 +204,7 @@ class Replica:
             self._ready(self._process)
             self.message = fault
         else:
-            self._unready(fault)
+            self._unready(f"{self._ended}; now {fault}" if self._ended else fault)
         self._answered.set()
 
     def _ready(self, process: Process) -> None:
@@ -213,6 +215,7 @@ class Replica:
         # An adopted one keeps its time: warm-up is counted from it.
         self.ready_since_ms = process.record.ready_since_ms or self._world.clock.now_ms()
         self._been_ready = True
+        self._ended = ""
         self._confirmed.clear()
         self._keep(replace(process.record, ready_since_ms=self.ready_since_ms))
         _log.info("replica.ready", replica=self.name, port=port)
@@ -281,6 +284,7 @@ class Replica:
         said = "" if outside else last_line(self.log, since=self._log_from)
         why = ending.unwell or (f"{ending.exit}: {said}" if said else str(ending.exit))
         self._unready(why)
+        self._ended = why
         lived_s = now_s() - self._began_s
         taken = [port for port in record.ports.values() if in_use(port)]
         if taken and not self._been_ready and ending.exit.status != 0:
