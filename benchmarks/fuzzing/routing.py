@@ -1,6 +1,7 @@
 """Mutated fragments: refused with faults, or accepted and then translated and sent on the same."""
 
 import random
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -95,13 +96,14 @@ def mutate(document: Any, rng: random.Random) -> None:  # any JSON
     holder, key = rng.choice(places)
     match rng.randrange(4):
         case 0 if isinstance(holder, list):
-            holder.append(holder[key])
+            holder.append(deepcopy(holder[key]))
         case 1:
             del holder[key]
         case 2 if isinstance(holder, dict):
-            holder[str(rng.choice(VALUES))[:50]] = holder[key]
+            holder[str(rng.choice(VALUES))[:50]] = deepcopy(holder[key])
         case _:
-            holder[key] = rng.choice(VALUES)
+            # A copy: a value that is changed later must be the same for the next input.
+            holder[key] = deepcopy(rng.choice(VALUES))
 
 
 def _places(value: Any) -> Any:  # any JSON

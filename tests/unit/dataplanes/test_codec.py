@@ -69,3 +69,10 @@ def test_random_bytes_are_refused_by_name(data: bytes) -> None:
 def test_mutated_fragments_are_refused_or_kept_whole() -> None:
     for seed in range(500):
         fuzzing.check(random.Random(seed))
+
+
+def test_one_fuzzed_input_leaves_the_next_as_it_would_be_alone() -> None:
+    before = repr(fuzzing.VALUES)
+    for seed in range(400):
+        fuzzing.check(random.Random(seed))
+    assert repr(fuzzing.VALUES) == before
