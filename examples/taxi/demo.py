@@ -110,10 +110,9 @@ class Demo:
             return 69
         console.print(f"\n{time.monotonic() - began:.0f} s in all.")
         if self.keep:
-            console.print(
-                f"It still runs: [bold]sluice -h[/], for instance `{_sluice()} status --watch "
-                f"-C {_short(self.folder)}`; `{_sluice()} down -C {_short(self.folder)}` stops it."
-            )
+            folder = _short(self.folder)
+            console.print(f"It still runs. Look: {_sluice()} status --watch -C {folder}")
+            console.print(f"          Stop it: {_sluice()} down -C {folder}")
         right = good.status.phase is Phase.HEALTHY and bad.status.phase is Phase.ABORTED
         return 0 if right and report.lost == 0 else 1
 
