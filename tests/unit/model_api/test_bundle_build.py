@@ -21,6 +21,8 @@ from sluice_model_api.repository import version_key
 from sluice_model_api.training.build import main as build_models
 from sluice_model_api.training.trips import TripsError, generate_trips, read_trips
 
+TRIPS = os.environ.get("TRIPS", "")
+"""Real trips, read before a fixture of this module hides them."""
 CHANCE = np.random.default_rng(3)
 ROWS = CHANCE.uniform(0, 10, size=(200, 3)).astype(np.float32)
 LABEL = ROWS @ np.array([1.0, 2.0, 3.0]) + CHANCE.normal(0, 0.1, 200)
@@ -184,17 +186,16 @@ def test_version_2_of_the_duration_model_beats_version_1_on_a_later_week(generat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("TRIPS"), reason="no real trips (TRIPS)")
+@pytest.mark.skipif(not TRIPS, reason="no real trips (TRIPS)")
 def test_on_real_trips_version_2_of_both_models_beats_version_1(tmp_path: Path) -> None:
-    assert build_models(["--out", str(tmp_path)]) == 0
+    assert build_models(["--out", str(tmp_path), "--trips", TRIPS]) == 0
     for name in ("taxi-duration", "taxi-tip"):
         first, second = (
             read_bundle(tmp_path / name / version).manifest.training["metrics"]
             for version in ("1", "2")
         )
-        # Both versions are fitted to squared error; the absolute one is in the model cards.
         assert second["rmse"] < first["rmse"]
-        assert second["r2"] > first["r2"]
+        assert second["mae"] < first["mae"]
 
 
 def test_generated_trips_repeat_and_have_the_dirt_of_real_ones() -> None:
