@@ -147,21 +147,22 @@ class Loop:
                 task.add_done_callback(self._late.discard)
 
     async def _renew(self) -> None:
-        leased = [
-            name
+        # Values, not names to look up again: a release may be deleted while agents answer.
+        leased = {
+            name: item
             for name, item in self.releases.items()
             if item.core.state.routing is not None and item.core.state.routing.lease_ms is not None
-        ]
+        }
         if not leased:
             return
         try:
-            await self._dataplane.renew(leased)
+            await self._dataplane.renew(list(leased))
         except TransientError as error:
-            for name in leased:
-                self.releases[name].problem("lease", f"lease cannot be renewed: {error}")
+            for item in leased.values():
+                item.problem("lease", f"lease cannot be renewed: {error}")
         else:
-            for name in leased:
-                self.releases[name].solved("lease")
+            for item in leased.values():
+                item.solved("lease")
 
     async def _guarded(
         self,

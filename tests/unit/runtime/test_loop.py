@@ -235,6 +235,25 @@ async def test_deleted_release_leaves_nothing_but_its_history() -> None:
     assert [item.kind for item in await world.loop.history(NAME)][-1] == "Deleted"
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["renewed", "not-renewed"])
+async def test_release_that_goes_while_its_lease_is_renewed_does_not_end_the_loop(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    world = World()
+    await world.stable()
+    await world.deploy(V2, BY_HAND)
+    await world.seconds(3)
+
+    async def gone_meanwhile(releases: object) -> None:
+        del world.loop.releases[NAME]
+        if not answers:
+            raise TransientError("no agent")
+
+    monkeypatch.setattr(world.plane, "renew", gone_meanwhile)
+    await world.loop.turn(poll=True)
+    assert world.loop.statuses() == []
+
+
 async def test_release_can_be_deployed_anew_after_it_was_deleted() -> None:
     world = World()
     await world.stable()
