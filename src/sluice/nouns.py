@@ -25,13 +25,6 @@ LATENCY_GRID_MS: tuple[int, ...] = (
 """Latency thresholds that can be judged, milliseconds: the router's histogram boundaries."""
 
 
-class Role(StrEnum):
-    """What a revision is in a release at this moment, whatever the strategy."""
-
-    STABLE = "stable"
-    CANDIDATE = "candidate"
-
-
 class Purpose(StrEnum):
     """Why a request reached an arm; each is counted apart."""
 

@@ -41,7 +41,6 @@ def promote_when_able(state: State, *, by: str = "") -> Moved:
         paused=False,
         promoting=False,
         hold="",
-        hold_message="",
         reason="Promoted",
         message=f"{candidate} is stable{who}",
     )
@@ -61,7 +60,6 @@ def abort(state: State, reason: str, message: str, *, by: str = "") -> Moved:
         paused=False,
         promoting=False,
         hold="",
-        hold_message="",
         reason=reason,
         message=message,
     )

@@ -183,7 +183,6 @@ def resume(state: State, event: Event, elapsed: int) -> Outcome:
         state,
         paused=False,
         hold="",
-        hold_message="",
         stage_ms=0 if late else state.stage_ms,
         reason="Resumed",
         message="going on; the deadline starts again" if late else "going on",

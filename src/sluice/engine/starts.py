@@ -85,7 +85,6 @@ def start_pass(
         paused=False,
         promoting=False,
         hold="",
-        hold_message="",
         approved=(),
         verdict=None,
         reason="PreparingCandidate",

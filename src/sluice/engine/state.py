@@ -74,7 +74,6 @@ class State:
     """Decided to promote; waits until the candidate alone can carry everything."""
     hold: str = ""
     """Reason constant of a hold that is not a person's; empty: none."""
-    hold_message: str = ""
     approved: tuple[str, ...] = ()
     """Gates answered yes in this pass."""
     verdict: VerdictKind | None = None

@@ -28,7 +28,6 @@ def begin_rung(state: State, stage: int, rung: int, *, by: str = "") -> Moved:
         stage_ms=state.stage_ms if stage == state.stage else 0,
         paused=False,
         hold="",
-        hold_message="",
     )
     rule = begun.at_rung.weight
     if isinstance(rule, Fixed):
@@ -107,7 +106,7 @@ def _at_deadline(state: State) -> Moved:
 
 def hold(state: State, reason: str, message: str) -> Moved:
     """Stay here: no growth, no promotion; a failing check still aborts."""
-    held = replace(state, hold=reason, hold_message=message, reason=reason, message=message)
+    held = replace(state, hold=reason, reason=reason, message=message)
     if state.hold == reason:
         return held, ()
     return held, (record(held, "Held"),)
@@ -117,9 +116,7 @@ def release_hold(state: State, reasons: tuple[str, ...]) -> Moved:
     """Go on when the hold was for one of these reasons."""
     if state.hold not in reasons:
         return state, ()
-    freed = replace(
-        state, hold="", hold_message="", reason="Measured", message="can be measured again"
-    )
+    freed = replace(state, hold="", reason="Measured", message="can be measured again")
     return freed, (record(freed, "Released"),)
 
 
@@ -152,7 +149,7 @@ def promote(state: State, *, full: bool, by: str) -> Outcome:
         return Refused(
             reason=f"cannot promote: {candidate} has {ready} of {plan.replicas} replicas ready"
         )
-    freed = replace(state, paused=False, hold="", hold_message="")
+    freed = replace(state, paused=False, hold="")
     if full:
         return promote_when_able(freed, by=by)
     return _next(freed, by=by)
