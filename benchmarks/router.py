@@ -167,7 +167,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
     quick = parser.parse_args().quick
-    rounds, size, aborts = (6, 3_000, 20) if quick else (20, 6_000, 200)
+    rounds, size, aborts = (12, 1_500, 20) if quick else (100, 1_500, 200)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-")))
         ports = (free_port(), free_port())

@@ -122,7 +122,7 @@ def _connection_manager(layout: Layout) -> Resource:
                 "route_config_name": ROUTE_CONFIG,
                 "config_source": file_source(str(layout.routes)),
             },
-            http_filters=[_strip_inbound(), _router()],
+            http_filters=[_router()],
             # The peer's address is the client's: x-forwarded-for is ours, x-request-id is replaced.
             use_remote_address=True,
             always_set_request_id_in_response=True,
@@ -130,19 +130,6 @@ def _connection_manager(layout: Layout) -> Resource:
             stream_idle_timeout="300s",
             common_http_protocol_options={"idle_timeout": "600s"},
             drain_timeout="1s",
-        ),
-    }
-
-
-def _strip_inbound() -> Resource:
-    """The route is chosen before filters run, so a forced arm's header has done its work."""
-    return {
-        "name": "sluice.strip",
-        "typed_config": typed(
-            "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            mutations={
-                "request_mutations": [{"remove_on_match": {"key_matcher": {"prefix": "x-sluice-"}}}]
-            },
         ),
     }
 

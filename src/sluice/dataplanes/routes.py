@@ -19,6 +19,8 @@ GENERATION_HEADER = "x-sluice-generation"
 """Response header: the routing that sent it there."""
 SHADOW_HEADER = "x-sluice-shadow"
 """Request header of mirrored copies; never comes from outside."""
+OWN_HEADERS = (VERSION_HEADER, GENERATION_HEADER, SHADOW_HEADER)
+"""Request headers that no client may send on to a model."""
 ROUTE_CONFIG = "sluice"
 """Name of the one route table."""
 INFER_PATH = r"/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer"
@@ -295,5 +297,7 @@ def route_table(hosts: Sequence[Resource]) -> Resource:
         # Without it a route to an unknown cluster is accepted, and users get 503.
         validate_clusters=True,
         ignore_port_in_host_matching=True,
+        # By name and not with a filter for the prefix: that costs 4% of a request's CPU.
+        request_headers_to_remove=list(OWN_HEADERS),
         virtual_hosts=every,
     )

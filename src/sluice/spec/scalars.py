@@ -288,7 +288,7 @@ def _header(value: object) -> str:
 def _user_header(value: object) -> str:
     text = _header(value)
     if text.startswith("x-sluice-"):
-        raise wrong(f"{shown(value)}: the router removes x-sluice-* headers of clients")
+        raise wrong(f"{shown(value)}: headers that begin with x-sluice- belong to the router")
     return text
 
 
