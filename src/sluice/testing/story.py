@@ -194,6 +194,11 @@ class Then:
         self._story.facts["end"] = f"held ({reason})"
         return self
 
+    def paused_at(self, step: str) -> Self:
+        """The release stands at a pause that says this, and waits."""
+        self._until(lambda s: s.phase is Phase.PAUSED and step in s.message, f"a pause at {step}")
+        return self
+
     def gone(self) -> Self:
         """There is no such release any more, and none of its processes."""
         story = self._story
