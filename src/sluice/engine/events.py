@@ -105,6 +105,25 @@ class Approve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """A gate is answered no: the candidate is turned back."""
+
+    at_ms: int
+    gate: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """A freeze window begins, or ends (empty ``until``): nothing grows or is promoted in it."""
+
+    at_ms: int
+    until: str = ""
+    """As people read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
     """The release is to go, with everything that belongs to it."""
 
@@ -124,5 +143,7 @@ Event = (
     | Retry
     | Undo
     | Approve
+    | Refuse
+    | Freeze
     | Deleted
 )

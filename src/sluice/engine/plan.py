@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from sluice.errors import InvariantError
-from sluice.nouns import BP_TOTAL, Match, Purpose, Shield
+from sluice.nouns import BP_TOTAL, Ask, GoalRules, Match, Purpose, ShadowRules, Shield
 
 CANDIDATE = "candidate"
 """Name of the variant that a plan without ``variants`` releases."""
@@ -79,6 +79,8 @@ class Gate:
     """A yes or no that a person or a webhook answers."""
 
     name: str
+    ask: Ask | None = None
+    """Who is asked; None: a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,9 @@ class Exit:
     hold_ms: int = 0
     """Least time in the rung, not counting time held by a person."""
     passed: bool = False
-    """The verdict must be ``passed`` and the pass at least ``Plan.min_bake_ms`` old."""
+    """The verdict must be ``passed``."""
+    baked: bool = True
+    """With ``passed``: and the live evidence of the pass at least ``Plan.min_bake_ms`` long."""
     person: bool = False
     """Only ``promote`` goes on."""
 
@@ -107,6 +111,10 @@ class Rung:
     gates: tuple[Gate, ...] = ()
     exit: Exit = Exit()
     shield: Shield | None = None
+    shadow: ShadowRules | None = None
+    """Judged by pairs of answers to mirrored requests, and by the mirrored requests' counters."""
+    goals: GoalRules | None = None
+    """Judged by outcomes of users; counters only guard."""
 
 
 class OnInconclusive(StrEnum):

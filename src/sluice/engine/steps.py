@@ -71,7 +71,8 @@ def _exit_holds(state: State, plan: Plan) -> bool:
     if state.rung_ms < rung.exit.hold_ms:
         return False
     if rung.exit.passed:
-        return state.verdict is VerdictKind.PASSED and state.bake_ms >= plan.min_bake_ms
+        baked = state.bake_ms >= plan.min_bake_ms or not rung.exit.baked
+        return state.verdict is VerdictKind.PASSED and baked
     if state.weight_bp == 0:
         return True
     served = state.acknowledged >= state.generation and desired.live_bp(state) == state.weight_bp

@@ -66,6 +66,7 @@ def to_record(core: Core) -> dict[str, Any]:
         "analysis": analysis_to_json(core.analysis) if core.analysis else None,
         "analysisPass": core.analysis_pass,
         "verdict": plain(core.verdict),
+        "apart": core.apart,
         "workloads": plain(list(core.workloads.values())),
         "decisions": plain(core.decisions),
     }
@@ -88,6 +89,7 @@ def from_record(record: Mapping[str, Any]) -> Core:
             analysis=analysis_from_json(analysis) if analysis else None,
             analysis_pass=int(record["analysisPass"]),
             verdict=_VERDICT.validate_python(record["verdict"]),
+            apart=dict(record.get("apart", {})),
             workloads={item.revision: item for item in workloads},
             decisions=_DECISIONS.validate_python(record["decisions"]),
         )

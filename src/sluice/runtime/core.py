@@ -6,8 +6,10 @@ The loop and the simulator both drive this, so what is simulated is what runs.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, observe, start
+from sluice.analysis.decided import guarded
 from sluice.analysis.rates import update as update_rates
 from sluice.engine.actions import Action, Record, Refused
 from sluice.engine.events import (
@@ -40,6 +42,8 @@ class View:
     snapshots: tuple[Snapshot, ...] = ()
     problem: str = ""
     """Why the counters could not be read."""
+    decider: Verdict | None = None
+    """What pairs of answers or outcomes of users say, on a rung that they decide."""
 
 
 @dataclass(kw_only=True)
@@ -60,6 +64,8 @@ class Core:
     decisions: list[Decision] = field(default_factory=list)
     heard: dict[str, int] = field(default_factory=dict)
     """When each router's counters were last read, UTC ms."""
+    apart: dict[str, Any] = field(default_factory=dict)
+    """What the judges of this pass remember beside the counters, as JSON values by judge."""
     fresh: list[Decision] = field(default_factory=list)
     """Decisions that the journal does not have yet."""
 
@@ -113,6 +119,7 @@ class Core:
             self.tally.restart()
             self.verdict = None
             self.analysis = None
+            self.apart = {}
         for action in actions:
             if isinstance(action, Record):
                 self._keep(action)
@@ -147,7 +154,7 @@ class Core:
         if stable is None:
             config = replace(config, comparisons=False)
         self.analysis, verdict = observe(config, self.analysis, poll)
-        return verdict
+        return guarded(verdict, view.decider) if view.decider is not None else verdict
 
     def _silent(self, view: View) -> bool:
         """Whether a router that was heard lately is missing from this reading.

@@ -21,12 +21,13 @@ from sluice.errors import (
     TransientError,
     UnknownRelease,
 )
-from sluice.nouns import Snapshot, Workload
+from sluice.nouns import Snapshot, Verdict, Workload
 from sluice.ports import Clock, DataPlane, Journal, MetricSource, Platform
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.runtime.actor import Actor
 from sluice.runtime.checkpoint import decision_from_json, from_record
 from sluice.runtime.core import Core, View
+from sluice.runtime.judges import Judge
 from sluice.runtime.keeper import Keeper
 from sluice.runtime.status import status_of
 from sluice.runtime.tracked import Tracked
@@ -48,6 +49,7 @@ class Loop:
         metrics: MetricSource,
         journal: Journal,
         clock: Clock,
+        judges: Sequence[Judge] = (),
         on_removed: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         """Wire the loop.
@@ -58,6 +60,7 @@ class Loop:
             metrics: Reads counters.
             journal: Keeps state over restarts.
             clock: Time.
+            judges: Decide rungs by what routers do not count.
             on_removed: Told the names of endpoints that no router uses any more.
         """
         self.releases: dict[str, Tracked] = {}
@@ -66,6 +69,7 @@ class Loop:
         self._metrics = metrics
         self._journal = journal
         self._clock = clock
+        self._judges = tuple(judges)
         self._keeper = Keeper(journal, clock)
         self._actor = Actor(
             platform=platform,
@@ -197,11 +201,16 @@ class Loop:
     ) -> None:
         core = tracked.core
         tracked.replicas = await self._platform.observe(name)
+        problem = problem or self._untrusted(core.state, snapshots, poll=poll)
+        decider = None
+        if poll and not problem:
+            decider, problem = await self._decided_apart(core)
         view = View(
             at_ms=self._clock.now_ms(),
             replicas=tracked.replicas,
             snapshots=snapshots,
-            problem=problem or self._untrusted(core.state, snapshots, poll=poll),
+            problem=problem,
+            decider=decider,
         )
         if poll:
             core.poll(view)
@@ -214,6 +223,17 @@ class Loop:
         await self._act(name, tracked)
         if poll:
             await self._keeper.keep_poll(tracked, view)
+
+    async def _decided_apart(self, core: Core) -> tuple[Verdict | None, str]:
+        """What the judges say of the present rung, or why they cannot."""
+        try:
+            for judge in self._judges:
+                verdict = await judge.look(core, self._clock.now_ms())
+                if verdict is not None:
+                    return verdict, ""
+        except TransientError as error:
+            return None, str(error)
+        return None, ""
 
     async def _act(self, name: str, tracked: Tracked) -> None:
         if await self._actor.act(name, tracked):

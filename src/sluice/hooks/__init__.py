@@ -1,0 +1,1 @@
+"""Adapters that ask and tell other systems: webhooks, commands, notifications."""
