@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sluice.engine.plan import Plan, Rung, Stage
+from sluice.engine.plan import Gate, Plan, Rung, Stage
 from sluice.nouns import Phase, RevisionId, Routing, VerdictKind
 
 
@@ -77,7 +77,13 @@ class State:
     approved: tuple[str, ...] = ()
     """Gates answered yes in this pass."""
     verdict: VerdictKind | None = None
-    """Newest verdict of this pass."""
+    """Newest verdict of this stage."""
+    winner: str = ""
+    """Variant that a passed test is won by; empty: the candidate."""
+    spec_variants: tuple[tuple[str, RevisionId], ...] = ()
+    """Further variants that the spec asks for."""
+    queued: bool = False
+    """What the spec asks for waits until stable, that gave up size, carries everything again."""
     ready: tuple[tuple[RevisionId, int], ...] = ()
     waiting: tuple[tuple[RevisionId, str], ...] = ()
     """Why replicas are not ready, one line by revision: said when a pass ends for it."""
@@ -120,14 +126,21 @@ class State:
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether only a person (or a webhook) moves this on: clocks of rung and stage stand."""
+        """Whether people move this on (or a webhook, behind which they may be): clocks of rung and
+        stage stand.
+        """
         if self.paused or self.hold == "DeadlineExceeded":
             return True
         if self.mode is not Mode.RUNNING:
             return False
-        rung = self.at_rung
-        open_gates = any(gate.name not in self.approved for gate in rung.gates)
-        return rung.exit.person or open_gates
+        return self.at_rung.exit.person or any(gate.may_be_slow for gate in self.open_gates)
+
+    @property
+    def open_gates(self) -> tuple[Gate, ...]:
+        """Gates of the present rung that nobody has answered yet, in the order of asking."""
+        if self.mode is not Mode.RUNNING:
+            return ()
+        return tuple(gate for gate in self.at_rung.gates if gate.name not in self.approved)
 
     @property
     def phase(self) -> Phase:
