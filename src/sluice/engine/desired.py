@@ -12,6 +12,11 @@ STABLE_VALUE = "stable"
 """Value of the forced header that chooses stable."""
 
 
+def salt_of(release: str, pass_number: int) -> str:
+    """What is hashed before each user, so that every release and pass draws its own."""
+    return f"{release}:{pass_number}"
+
+
 def routing(state: State, generation: int) -> Routing | None:
     """All traffic that this state asks for; None: nothing to serve yet, or any more."""
     plan, stable = state.plan, state.stable
@@ -22,8 +27,11 @@ def routing(state: State, generation: int) -> Routing | None:
     live.append(Arm(revision=stable, weight_bp=BP_TOTAL - weight))
     sticky = None
     if plan.sticky_header or plan.sticky_cookie:
-        salt = f"{state.release}:{state.pass_number}"
-        sticky = Sticky(header=plan.sticky_header, cookie=plan.sticky_cookie, salt=salt)
+        sticky = Sticky(
+            header=plan.sticky_header,
+            cookie=plan.sticky_cookie,
+            salt=salt_of(state.release, state.pass_number),
+        )
     leased = weight > 0 and state.mode is Mode.RUNNING and state.at_stage.lease
     return Routing(
         release=state.release,
