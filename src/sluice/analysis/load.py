@@ -41,6 +41,10 @@ class LoadRules:
     """Chance that an early stop is wrong."""
 
 
+STANDARD = LoadRules()
+"""What everything uses unless told otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveVerdict:
     """What a run says about one objective."""
@@ -81,7 +85,7 @@ class LoadVerdict:
 
 
 def judge(
-    run: LoadRun, objectives: Sequence[Objective], rules: LoadRules = LoadRules()
+    run: LoadRun, objectives: Sequence[Objective], rules: LoadRules = STANDARD
 ) -> LoadVerdict:
     """Judge a run against objectives.
 
