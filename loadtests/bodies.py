@@ -10,6 +10,7 @@ from typing import Any
 BINARY_HEADER = "Inference-Header-Content-Length"
 _DATATYPES = {"pickup_datetime": "BYTES", "trip_distance": "FP64"}
 _OTHERS = "INT64"
+_GENERATED = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def read_bodies(trips: str, *, most: int = 2_000) -> Bodies:
     from sluice_model_api.training.trips import generate_trips, read_trips
 
     try:
-        found = read_trips(Path(trips)) if trips else generate_trips(count=most)
+        found = read_trips(Path(trips)) if trips else generate_trips(count=min(most, _GENERATED))
     except ModelApiError as error:
         raise ValueError(str(error)) from error
     fields = ("pickup_datetime", "trip_distance", "PULocationID", "DOLocationID")

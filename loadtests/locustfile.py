@@ -9,7 +9,7 @@ import random
 import sys
 from typing import Any
 
-from locust import events, tag, task
+from locust import tag, task
 
 from loadtests.bodies import BINARY_HEADER, Bodies, read_bodies
 from loadtests.openmodel import OpenUser, arrival
@@ -20,21 +20,16 @@ USER_HEADER = os.environ.get("USER_HEADER", "x-user-id")
 JSON = {"Content-Type": "application/json"}
 
 
-class Bank:
-    """The bodies of this process, read when the first user comes."""
+def _read() -> Bodies:
+    try:
+        return read_bodies(os.environ.get("TRIPS", ""))
+    except ValueError as error:
+        sys.stderr.write(f"load: TRIPS: {error}\n")
+        sys.exit(64)
 
-    bodies: Bodies | None = None
 
-
-@events.test_start.add_listener
-def _read(environment: Any, **_: Any) -> None:
-    if Bank.bodies is None:
-        try:
-            Bank.bodies = read_bodies(os.environ.get("TRIPS", ""))
-        except ValueError as error:
-            sys.stderr.write(f"load: TRIPS: {error}\n")
-            environment.process_exit_code = 64
-            environment.runner.quit()
+# read before locust asks anything of this process: a worker that reads later is a late worker
+BODIES = _read()
 
 
 class TaxiUser(OpenUser):
@@ -46,14 +41,14 @@ class TaxiUser(OpenUser):
     @task(3)
     def v2_json(self) -> None:
         """One row, JSON tensors."""
-        body = self._pick(self._bodies().v2_json)
+        body = self._pick(BODIES.v2_json)
         self._post(f"/v2/models/{MODEL}/infer", body, JSON)
 
     @tag("v2", "binary")
     @task(1)
     def v2_binary(self) -> None:
         """One row, binary tensors."""
-        body, length = self._pick(self._bodies().v2_binary)
+        body, length = self._pick(BODIES.v2_binary)
         headers = {"Content-Type": "application/octet-stream", BINARY_HEADER: length}
         self._post(f"/v2/models/{MODEL}/infer", body, headers)
 
@@ -61,7 +56,7 @@ class TaxiUser(OpenUser):
     @task(1)
     def predict(self) -> None:
         """One row, the model's own fields."""
-        self._post("/predict", self._pick(self._bodies().plain), JSON)
+        self._post("/predict", self._pick(BODIES.plain), JSON)
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         user = f"user-{random.randrange(USERS)}"  # noqa: S311
@@ -71,11 +66,6 @@ class TaxiUser(OpenUser):
             if recorded.body:
                 body, headers = recorded.body.encode(), JSON
         self.client.post(path, data=body, headers={**headers, USER_HEADER: user})
-
-    @staticmethod
-    def _bodies() -> Bodies:
-        assert Bank.bodies is not None  # noqa: S101  # read at test_start
-        return Bank.bodies
 
     @staticmethod
     def _pick(bodies: tuple[Any, ...]) -> Any:

@@ -48,7 +48,7 @@ class Session:
         self.merged = Counts()
         self.begun_s = 0.0
         self.stopped_early = ""
-        self._index, self._of = 0, 1
+        self._index, self._of, self._ended = 0, 1, 0
         runner = environment.runner
         if isinstance(runner, WorkerRunner):
             runner.register_message(BEGIN, self._told)
@@ -71,8 +71,9 @@ class Session:
         self.merged, self.begun_s, self.stopped_early = Counts(), 0.0, ""
         self.arrivals.counts.take()
         if isinstance(runner, MasterRunner):
+            self._of, self._ended = len(runner.clients), 0
             for index, client in enumerate(sorted(runner.clients)):
-                runner.send_message(BEGIN, {"index": index, "of": len(runner.clients)}, client)
+                runner.send_message(BEGIN, {"index": index, "of": self._of}, client)
         if not isinstance(runner, WorkerRunner):
             gevent.spawn(self._watch)
         if isinstance(runner, WorkerRunner):
@@ -96,11 +97,12 @@ class Session:
     def _stopping(self, **_: Any) -> None:
         if not isinstance(self.environment.runner, MasterRunner):
             self.arrivals.end(patience_s=self._patience_s())
-            self._send()
+            self._send(last=True)
 
     def _stop(self, **_: Any) -> None:
         if isinstance(self.environment.runner, WorkerRunner):
             return
+        self._await_workers()
         run = self.run()
         if self.options.run_file:
             path = Path(self.options.run_file)
@@ -110,6 +112,13 @@ class Session:
         if verdict is not None:
             sys.stderr.write(f"{verdict.kind}: {verdict.reason}\n")
             self.environment.process_exit_code = CODES[verdict.kind]
+
+    def _await_workers(self) -> None:
+        if not isinstance(self.environment.runner, MasterRunner):
+            return
+        until = time.monotonic() + self._patience_s()
+        while self._ended < self._of and time.monotonic() < until:
+            gevent.sleep(0.05)
 
     def _patience_s(self) -> float:
         classes = [c for c in self.environment.user_classes if issubclass(c, OpenUser)]
@@ -122,15 +131,17 @@ class Session:
             gevent.sleep(_SEND_S)
             self._send()
 
-    def _send(self) -> None:
+    def _send(self, *, last: bool = False) -> None:
         runner, taken = self.environment.runner, self.arrivals.counts.take()
         if isinstance(runner, WorkerRunner):
-            runner.send_message(COUNTS, {**taken, "begun_s": self.arrivals.begun_wall_s})
+            begun_s = self.arrivals.begun_wall_s
+            runner.send_message(COUNTS, {**taken, "begun_s": begun_s, "last": last})
         else:
             self.merged.add(taken)
 
     def _heard(self, msg: Any, **_: Any) -> None:
         self.merged.add(msg.data)
+        self._ended += bool(msg.data["last"])
         if msg.data["begun_s"] and not self.begun_s:
             self.begun_s = msg.data["begun_s"]
 
