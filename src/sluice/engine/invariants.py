@@ -23,6 +23,7 @@ def check(before: State, after: State) -> None:
         _mirror_never_answers,
         _traffic_leaves_before_replicas,
         _bounded_plan_keeps_its_bounds,
+        _nothing_grows_in_a_freeze,
     ):
         fault = rule(before, after)
         if fault:
@@ -105,4 +106,20 @@ def _bounded_plan_keeps_its_bounds(before: State, after: State) -> str:
     there = sum(min(after.ready_of(r), old.get(r, 0)) for r in serving if r is not None)
     if ready < min(there, plan.enough):
         return f"{ready} ready replicas stay of {there}, {plan.enough} must"
+    return ""
+
+
+def _nothing_grows_in_a_freeze(before: State, after: State) -> str:
+    if not (before.is_frozen and after.is_frozen) or before.pass_number != after.pass_number:
+        return ""
+    if not before.in_pass:
+        return ""
+    if after.weight_bp > before.weight_bp:
+        return f"weight went from {before.weight_bp} to {after.weight_bp} bp"
+    if (after.stage, after.rung) != (before.stage, before.rung):
+        return f"step {before.stage}.{before.rung} to {after.stage}.{after.rung}"
+    if after.stable is not None and after.stable != before.stable:
+        return f"{after.stable} was promoted"
+    if before.mode is Mode.PREPARING and after.mode is Mode.RUNNING:
+        return "the first step was entered"
     return ""

@@ -74,6 +74,10 @@ class State:
     """Decided to promote; waits until the candidate alone can carry everything."""
     hold: str = ""
     """Reason constant of a hold that is not a person's; empty: none."""
+    frozen: str = ""
+    """A freeze window is open until then, as people read it; empty: none."""
+    forced: bool = False
+    """A person lifted the freeze window for this pass."""
     approved: tuple[str, ...] = ()
     """Gates answered yes in this pass."""
     verdict: VerdictKind | None = None
@@ -125,6 +129,18 @@ class State:
         return self.mode in (Mode.PREPARING, Mode.RUNNING)
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether nothing may grow or be promoted."""
+        return bool(self.frozen) and not self.forced
+
+    @property
+    def open_gates(self) -> tuple[Gate, ...]:
+        """Gates of the present rung without a yes, in the order in which they are answered."""
+        if self.mode is not Mode.RUNNING:
+            return ()
+        return tuple(gate for gate in self.at_rung.gates if gate.name not in self.approved)
+
+    @property
     def waits_for_person(self) -> bool:
         """Whether people move this on (or a webhook, behind which they may be): clocks of rung and
         stage stand.
@@ -136,18 +152,11 @@ class State:
         return self.at_rung.exit.person or any(gate.may_be_slow for gate in self.open_gates)
 
     @property
-    def open_gates(self) -> tuple[Gate, ...]:
-        """Gates of the present rung that nobody has answered yet, in the order of asking."""
-        if self.mode is not Mode.RUNNING:
-            return ()
-        return tuple(gate for gate in self.at_rung.gates if gate.name not in self.approved)
-
-    @property
     def phase(self) -> Phase:
         """The one word."""
         match self.mode:
             case Mode.PREPARING | Mode.RUNNING:
-                held = self.waits_for_person or self.hold
+                held = self.waits_for_person or self.hold or self.is_frozen
                 return Phase.PAUSED if held else Phase.PROGRESSING
             case Mode.ABORTED:
                 return Phase.ABORTED
