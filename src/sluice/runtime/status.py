@@ -1,9 +1,11 @@
 """What is shown of a release, built from what the runtime knows."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Literal
 
-from sluice.engine.plan import STABLE, Plan
+from sluice.engine.plan import STABLE, Gate, Plan
+from sluice.engine.sizes import candidate_size
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
 from sluice.reports.model import (
@@ -176,10 +178,10 @@ def what_next(state: State) -> str:
             left = duration(max(0, plan.progress_deadline_ms - state.waited_ms))
             what = "serves" if state.mode is Mode.STARTING else "gets traffic"
             ready = state.ready_of(state.candidate) if state.candidate else 0
-            return (
-                f"{what} when {plan.replicas} replicas are ready ({ready} now); "
-                f"{left} left for that"
-            )
+            needed = plan.replicas
+            if state.mode is Mode.PREPARING:
+                needed = candidate_size(state, state.at_rung, plan)
+            return f"{what} when {needed} replicas are ready ({ready} now); {left} left for that"
         case Mode.RUNNING:
             return _next_on_rung(state, plan)
         case Mode.STEADY if state.warm is not None:
@@ -201,18 +203,19 @@ def what_next(state: State) -> str:
 def _next_on_rung(state: State, plan: Plan) -> str:
     name, rung = state.release, state.at_rung
     if state.promoting:
-        return f"promotes as soon as {plan.replicas} replicas of the candidate are ready"
+        return f"promotes as soon as {plan.enough} replicas of the candidate are ready"
     if state.paused:
         return f"`sluice resume {name}` goes on"
     if state.hold == "DeadlineExceeded":
         return f"a person decides: `sluice promote {name}`, `abort`, or `resume` to wait on"
     if state.hold:
         return "goes on as soon as it can be measured again"
-    closed = [gate.name for gate in rung.gates if gate.name not in state.approved]
-    if closed:
-        return f"`sluice approve {name} --gate {closed[0]}` goes on"
+    if state.open_gates:
+        return _next_answer(name, state.open_gates[0])
     if rung.exit.person:
         return f"`sluice promote {name}` goes on"
+    if rung.exit.passed and rung.goals is not None:
+        return f"ends when {rung.goals.goals[0].name} is decided, or at its horizon"
     if rung.exit.passed:
         return _next_decision(state, plan)
     left = rung.exit.hold_ms - state.rung_ms
@@ -221,14 +224,26 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     )
 
 
+def _next_answer(name: str, gate: Gate) -> str:
+    word = shlex.quote(gate.name)
+    if gate.ask is None:
+        return f"`sluice approve {name} --gate {word}` goes on"
+    asked = " ".join(gate.ask.command) or gate.ask.url
+    return f"{gate.ask.kind} {asked} is asked; `sluice approve {name} --gate {word}` answers for it"
+
+
 def _next_decision(state: State, plan: Plan) -> str:
-    bake = plan.min_bake_ms - state.bake_ms
+    bake = plan.min_bake_ms - state.bake_ms if state.at_rung.exit.baked else 0
+    last = (state.stage, state.rung) == plan.rungs[-1]
+    goes = "promotes" if last else "goes on"
     deadline = state.at_stage.deadline_ms
     end = ""
     if deadline is not None:
         policy = state.at_stage.on_inconclusive
         end = f"; {policy} in {duration(max(0, deadline - state.stage_ms))} (deadline)"
     if state.verdict is VerdictKind.PASSED:
-        return f"promotes in {duration(bake)} (minBake){end}" if bake > 0 else "promotes now"
+        return f"{goes} in {duration(bake)} (minBake){end}" if bake > 0 else f"{goes} now"
     baked = f" and {duration(bake)} more of minBake are over" if bake > 0 else ""
-    return f"promotes when the checks pass{baked}{end}"
+    shadow = state.at_rung.shadow
+    passed = f"{shadow.pairs:,} pairs agree" if shadow is not None else "the checks pass"
+    return f"{goes} when {passed}{baked}{end}"
