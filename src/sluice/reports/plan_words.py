@@ -96,9 +96,8 @@ def _answered(gate: Gate) -> str:
     ask = gate.ask
     if ask is None:
         return f"gate {gate.name} is answered"
-    if ask.kind in ("command", "load"):
-        return f"{ask.kind} {' '.join(ask.command)} ends well"
-    return f"{ask.kind} {ask.url} says yes"
+    ends = {"command": "ends with 0", "load": "passes"}
+    return f"{ask.kind} {ends.get(ask.kind, 'says yes')}"
 
 
 def _decided(rules: GoalRules) -> str:
