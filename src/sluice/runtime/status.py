@@ -181,7 +181,8 @@ def what_next(state: State) -> str:
             needed = plan.replicas
             if state.mode is Mode.PREPARING:
                 needed = candidate_size(state, state.at_rung, plan)
-            return f"{what} when {needed} replicas are ready ({ready} now); {left} left for that"
+            whole = "1 replica is" if needed == 1 else f"{needed} replicas are"
+            return f"{what} when {whole} ready ({ready} now); {left} left for that"
         case Mode.RUNNING:
             return _next_on_rung(state, plan)
         case Mode.STEADY if state.warm is not None:
