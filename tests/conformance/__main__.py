@@ -18,10 +18,10 @@ def main() -> int:
         except AssertionError as error:
             failed.append(f"{scenario.name}: {error}")
     if failed:
-        print("\n".join(failed), file=sys.stderr)
+        sys.stderr.write("\n".join([*failed, ""]))
         return 1
     if write("memory", rows):
-        print(f"wrote {path_of('memory').name}: {len(rows)} scenarios")
+        sys.stdout.write(f"wrote {path_of('memory').name}: {len(rows)} scenarios\n")
     return 0
 
 

@@ -38,17 +38,19 @@ def candidate_over_a_paused_one(story: Story) -> None:
     story.then.at("gate").weight(1_000)
     story.when.verb("approve", "ok")
     story.then.at("pause").weight(5_000)
-    story.facts.end = "new pass, not paused"
+    story.ends("new pass, not paused")
 
 
 def edited_plan(story: Story) -> None:
     """Steps change in mid-pass: taken at the next step."""
     _at_a_gate(story)
-    story.when.edited(strategy={"canary": {"steps": [*STEPS[:2], {"setWeight": 30}, {"pause": {}}]}})
+    story.when.edited(
+        strategy={"canary": {"steps": [*STEPS[:2], {"setWeight": 30}, {"pause": {}}]}}
+    )
     story.then.weight(1_000).decided("PlanEdited")
     story.when.verb("approve", "ok")
     story.then.at("pause").weight(3_000)
-    story.facts.end = "edit taken at the next step"
+    story.ends("edit taken at the next step")
 
 
 def plan_of_fewer_steps(story: Story) -> None:
@@ -65,7 +67,7 @@ def stable_again(story: Story) -> None:
     _at_a_gate(story)
     story.when.deployed("v1")
     story.then.serves("v1").decided("Reverted")
-    story.facts.end = "reverted"
+    story.ends("reverted")
 
 
 def the_same_again(story: Story) -> None:
@@ -75,7 +77,7 @@ def the_same_again(story: Story) -> None:
     story.when.deployed("v2").after(3)
     assert story.status().generation == before
     assert story.status().pass_number == 2
-    story.facts.end = "nothing changes"
+    story.ends("nothing changes")
 
 
 def turned_back_again(story: Story) -> None:
@@ -85,7 +87,7 @@ def turned_back_again(story: Story) -> None:
     story.then.aborted("AbortedByUser")
     story.when.deployed("v2").after(3)
     story.then.aborted("AbortedByUser")
-    story.facts.end = "stays turned back"
+    story.ends("stays turned back")
 
 
 def fixed_version_after_a_bad_one(story: Story) -> None:

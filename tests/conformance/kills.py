@@ -86,7 +86,7 @@ def _tell(moment: str, part: str, story: Story) -> None:
 
 
 def dead_while_nobody_looks(story: Story) -> None:
-    """The candidate dies while the controller is away: the lease ends the harm, then the verdict."""
+    """The candidate dies while the controller is away: the lease ends the harm."""
     _half(story)
     story.when.killed("controller").faults("v2", error_rate=1.0).after(15).restarted()
     # 50 requests a second, half of them, for the five seconds of the lease and the first look.
@@ -106,19 +106,22 @@ def scenarios() -> list[Scenario]:
     parts = [
         Scenario(
             group="kills",
-            row=part,
-            column=moment,
+            row=moment,
+            column=part,
             tell=partial(_tell, moment, part),
             laptop=(moment, part) in LAPTOP,
         )
         for part in PARTS
         for moment in MOMENTS
     ]
-    alone = {"dies while nobody looks": dead_while_nobody_looks, "every second": every_second}
+    alone = {
+        "controller, and the candidate dies": dead_while_nobody_looks,
+        "controller every second": every_second,
+    }
     return [
         *parts,
         *(
-            Scenario(group="kills", row="controller", column=name, tell=tell, laptop=False)
+            Scenario(group="kills", row="any moment", column=name, tell=tell)
             for name, tell in alone.items()
         ),
     ]

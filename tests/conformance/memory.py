@@ -4,10 +4,12 @@ Platform, router and journal are the public twins; users, faults and kills are p
 """
 
 import asyncio
+import heapq
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tests.conformance.papers import RELEASE, Papers
 from tests.conformance.world import LATE_MS, Fits, Sums, brief
@@ -66,6 +68,9 @@ class MemoryWorld:
         self._rps = 0.0
         self._carry = 0.0
         self._agent_back_ms = 0
+        self._running: list[tuple[float, int, Callable[[], None]]] = []
+        """(end, order, what to count then) of requests under way."""
+        self._ends = 0
         self._ready_ms: dict[str, int] = {}
         """When each endpoint that answers became ready, by name."""
 
@@ -203,6 +208,8 @@ class MemoryWorld:
             for _ in range(requests):
                 self._request(routing)
         await self.clock.advance(1.0)
+        while self._running and self._running[0][0] <= self.clock.now_ms():
+            heapq.heappop(self._running)[2]()
         if self.loop is not None:
             await self.loop.turn(poll=True)
 
@@ -215,31 +222,33 @@ class MemoryWorld:
     def _request(self, routing: Routing) -> None:
         user = f"user-{self.random.randrange(USERS)}" if routing.sticky else None
         for copy in self.plane.mirrors(RELEASE, rng=self.random):
-            status, took_ms = self._answer(copy)
-            self.plane.record(RELEASE, copy, status=status, duration_ms=took_ms)
+            self._count(copy, *self._answer(copy))
         pick = self._pick(user)
         status, took_ms = self._answer(pick)
         self._sums.requests += 1
-        guarded = routing.shield is not None and pick.revision != routing.fallback
-        if guarded and routing.shield is not None:
-            cut = took_ms > routing.shield.per_try_timeout_ms
-            shielded = cut or status >= 500
-            self.plane.record(
-                RELEASE,
-                pick,
-                status=None if cut else status,
-                duration_ms=took_ms,
-                shielded=shielded,
-            )
-            if shielded:
+        if routing.shield is not None and pick.revision != routing.fallback:
+            limit_ms = routing.shield.per_try_timeout_ms
+            if took_ms > limit_ms or status >= 500:
+                code = None if took_ms > limit_ms else status
+                self._count(pick, code, min(took_ms, limit_ms), shielded=True)
                 return
-        else:
-            self.plane.record(RELEASE, pick, status=status, duration_ms=took_ms)
+        self._count(pick, status, took_ms)
         if took_ms >= LATE_MS:
             self._sums.late[pick.revision] = self._sums.late.get(pick.revision, 0) + 1
         if status >= 500:
             by = pick.revision if self._lives(pick) else ""
             self._sums.bad[by] = self._sums.bad.get(by, 0) + 1
+
+    def _count(
+        self, pick: Pick, status: int | None, took_ms: float, *, shielded: bool = False
+    ) -> None:
+        """The router counts a request when it has ended."""
+        self._ends += 1
+        ended_ms = self.clock.now_ms() + took_ms
+        record = partial(
+            self.plane.record, RELEASE, pick, status=status, duration_ms=took_ms, shielded=shielded
+        )
+        heapq.heappush(self._running, (ended_ms, self._ends, record))
 
     def _pick(self, user: str | None) -> Pick:
         """Who answers; what could not be connected is tried once more, on another endpoint."""

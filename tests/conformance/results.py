@@ -1,6 +1,8 @@
 """What came of the scenarios in each world, kept beside the goldens."""
 
+import fcntl
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,11 +27,20 @@ def read(world: str) -> dict[str, Facts]:
     return {name: Facts(**row) for name, row in json.loads(path.read_text()).items()}
 
 
+def keep(world: str, name: str, facts: Facts) -> None:
+    """Keep one result beside the others; several processes may do so at once."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = os.open(FOLDER, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        write(world, dict(sorted({**read(world), name: facts}.items())))
+    finally:
+        os.close(folder)
+
+
 def write(world: str, rows: Mapping[str, Facts]) -> bool:
-    """Keep results, one line each; whether anything changed."""
-    lines = [
-        f"{json.dumps(name)}: {json.dumps(asdict(facts))}" for name, facts in sorted(rows.items())
-    ]
+    """Keep results in this order, one line each; whether anything changed."""
+    lines = [f"{json.dumps(name)}: {json.dumps(asdict(facts))}" for name, facts in rows.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     path = path_of(world)
     if path.exists() and path.read_text() == text:

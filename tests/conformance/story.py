@@ -29,8 +29,8 @@ class Facts:
     end: str = ""
     harmed: int = 0
     lost: int = 0
-    requests: int = 0
     seconds: float = 0.0
+    """From the deploy, or the verb, that the story is about, to the last decision."""
 
 
 @dataclass
@@ -62,6 +62,10 @@ class Story:
     def then(self) -> "Then":
         """What must come of it."""
         return Then(self)
+
+    def ends(self, end: str) -> None:
+        """Name what came of the story, where no end of a release does."""
+        self.facts.end, self.facts.seconds = end, 0.0
 
     def status(self) -> ReleaseStatus:
         """Of the release, which is there."""
@@ -306,7 +310,6 @@ class Then:
         story = self.story
         sums = story.world.sums()
         explained = sum(sums.bad.get(self._revision(version), 0) for version in story.faulty)
-        story.facts.requests = sums.requests
         story.facts.lost = sum(sums.bad.values()) - explained
         assert story.facts.lost <= at_most, f"{story.facts.lost} lost: {sums}"
         return self
@@ -331,7 +334,10 @@ class Then:
     def _end(self, end: str) -> Self:
         story = self.story
         story.facts.end = end
-        story.facts.seconds = round(story.world.now_s() - story.told_s, 1)
+        status = story.world.status()
+        decisions = status.decisions if status is not None else ()
+        ended_s = decisions[-1].at_ms / 1000 if decisions else story.world.now_s()
+        story.facts.seconds = round(max(0.0, ended_s - story.told_s), 1)
         return self
 
 

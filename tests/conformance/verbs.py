@@ -97,14 +97,14 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 
 def _half(story: Story) -> None:
     story.then.at("pause").weight(5_000)
-    story.facts.end = "next step"
+    story.ends("next step")
 
 
 def _same(story: Story) -> None:
     weight_bp = story.status().weight_bp
     story.when.after(4)
     assert story.status().weight_bp == weight_bp
-    story.facts.end = "nothing changes"
+    story.ends("nothing changes")
 
 
 def _stable_again(story: Story) -> None:
@@ -113,12 +113,12 @@ def _stable_again(story: Story) -> None:
 
 def _new_pass(story: Story) -> None:
     story.then.at("gate").weight(1_000)
-    story.facts.end = "new pass"
+    story.ends("new pass")
 
 
 def _waits_at_the_gate(story: Story) -> None:
     story.then.held("Resumed").says("sluice approve taxi --gate ok")
-    story.facts.end = "waits at the gate"
+    story.ends("waits at the gate")
 
 
 def _ramps_on(story: Story) -> None:
@@ -144,20 +144,20 @@ def _is_gone(story: Story) -> None:
 def _starts_over_by_approval(story: Story) -> None:
     """Approved while it was prepared: it does not stop at the gate any more."""
     story.then.at("pause").weight(5_000)
-    story.facts.end = "passes the gate"
+    story.ends("passes the gate")
 
 
 def _approved_but_paused(story: Story) -> None:
     _same(story)
     story.when.verb("resume")
     story.then.at("pause").weight(5_000)
-    story.facts.end = "next step after resume"
+    story.ends("next step after resume")
 
 
 Comes = Callable[[Story], None] | str
 """What comes of it; a text: refused, and the refusal says this."""
 
-NO_PASS = "no pass is running"
+IDLE = "no pass is running"
 TURNED = "`retry` starts a new pass"
 EXPECTED: Mapping[str, Mapping[str, Comes]] = {
     "preparing": {
@@ -216,12 +216,12 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "delete": _is_gone,
     },
     "promoted": {
-        "promote": NO_PASS,
-        "promote --full": NO_PASS,
-        "pause": NO_PASS,
-        "resume": NO_PASS,
-        "approve": NO_PASS,
-        "abort": NO_PASS,
+        "promote": IDLE,
+        "promote --full": IDLE,
+        "pause": IDLE,
+        "resume": IDLE,
+        "approve": IDLE,
+        "abort": IDLE,
         "retry": "no candidate was turned back",
         "undo": _is_undone,
         "delete": _is_gone,
@@ -260,7 +260,7 @@ def _tell(moment: str, verb: str, story: Story) -> None:
         said = story.when.refused(*words)
         assert comes in said, f"{verb}: {said}"
         _same(story)
-        story.facts.end = "refused"
+        story.ends("refused")
     else:
         story.when.verb(*words)
         comes(story)

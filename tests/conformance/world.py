@@ -54,9 +54,10 @@ class World(Protocol):
     def faults(self, version: str, faults: Mapping[str, float]) -> None:
         """From now on this version misbehaves so; nothing given: it is well.
 
-        ``error_rate``: share of 500s. ``latency_ms``: time to answer, of a ``slow_rate`` of all
-        answers, in the first ``cold_s`` of a replica. ``pod_error_rate``: share of 500s of its first replica. ``start_s``: time
-        until a replica that starts now is ready.
+        ``error_rate``: share of 500s. ``pod_error_rate``: the same, of its first replica only.
+        ``latency_ms``: time to answer, of a ``slow_rate`` of all answers, in the first ``cold_s``
+        of a replica only when that is given. ``wrong_rate``: share of answers that are wrong.
+        ``start_s``: time until a replica that starts now is ready.
         """
         ...
 
@@ -93,7 +94,7 @@ class World(Protocol):
         ...
 
     def now_s(self) -> float:
-        """Time of this world."""
+        """Time of this world, UTC."""
         ...
 
     def sums(self) -> Sums:
