@@ -47,11 +47,12 @@ class MemoryPlatform:
         """From the start of this revision's replicas to their first answer; None: never."""
         self._delays_s[revision] = seconds
 
-    def crash(self, revision: RevisionId) -> None:
-        """All replicas of a revision end once and are started again."""
+    def crash(self, revision: RevisionId, *, first: int | None = None) -> None:
+        """Replicas of a revision, all or the ``first`` so many, end once and are started again."""
         for item in self._of(revision):
-            item.restarts += len(item.replicas)
-            for replica in item.replicas:
+            ended = item.replicas[:first]
+            item.restarts += len(ended)
+            for replica in ended:
                 replica.started_ms = self._clock.now_ms()
 
     def crash_always(self, revision: RevisionId, reason: str = "exited with status 1") -> None:
