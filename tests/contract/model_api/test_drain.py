@@ -275,7 +275,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered_and_told_to_leave(
 
             request = asyncio.create_task(infer())
             async with asyncio.timeout(30):
-                while not await in_flight():
+                while not await in_flight():  # noqa: ASYNC110  # another process
                     await asyncio.sleep(0.01)
                 server.process.terminate()
                 while True:
