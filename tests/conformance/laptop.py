@@ -138,6 +138,9 @@ class LaptopWorld:
                 for outcome, number in counts.items():
                     if outcome is Outcome.OK:
                         continue
+                    if outcome is Outcome.CLIENT_ERROR and not revision:
+                        sums.unknown += number
+                        continue
                     by = revision if outcome is Outcome.SERVER_ERROR else ""
                     sums.bad[by] = sums.bad.get(by, 0) + number
             for revision, histogram in report.latency.items():

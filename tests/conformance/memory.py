@@ -204,7 +204,9 @@ class MemoryWorld:
             for name, since_ms in item.ready_since_ms.items()
         }
         routing = self._routing()
-        if routing is not None:
+        if routing is None:
+            self._sums.unknown += requests
+        else:
             for _ in range(requests):
                 self._request(routing)
         await self.clock.advance(1.0)

@@ -19,6 +19,8 @@ class Sums:
     requests: int = 0
     bad: dict[str, int] = field(default_factory=dict)
     """Bad answers by the revision that gave them; ``""``: nobody did, or the router itself."""
+    unknown: int = 0
+    """Answers of a router that knows no such release."""
     late: dict[str, int] = field(default_factory=dict)
     """Answers by revision that took a second or longer."""
 
