@@ -6,7 +6,7 @@ killed anywhere asks for the same again.
 
 from sluice.engine.plan import Plan, Rung
 from sluice.engine.state import Mode, State
-from sluice.nouns import BP_TOTAL, Arm, Match, Purpose, RevisionId, Routing, Sticky
+from sluice.nouns import BP_TOTAL, Arm, Capture, Match, Purpose, RevisionId, Routing, Sticky
 
 STABLE_VALUE = "stable"
 """Value of the forced header that chooses stable."""
@@ -43,7 +43,16 @@ def routing(state: State, generation: int) -> Routing | None:
         shield=rung.shield if rung and weight > 0 else None,
         lease_ms=plan.lease_ms if leased else None,
         no_mirror=plan.no_mirror,
+        capture=_capture(rung, others),
     )
+
+
+def _capture(rung: Rung | None, others: list[Arm]) -> Capture | None:
+    """Answers are kept where a rung compares them, as soon as somebody gets copies."""
+    copied = any(arm.purpose is Purpose.MIRROR and arm.weight_bp > 0 for arm in others)
+    if rung is None or rung.shadow is None or not copied:
+        return None
+    return Capture(noise_bp=rung.shadow.noise_bp)
 
 
 def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
