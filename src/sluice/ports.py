@@ -6,7 +6,20 @@ All methods are async and idempotent: asking again for what is already so change
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sluice.nouns import Ack, Capabilities, Fragment, Replicas, Snapshot, Workload
+from sluice.nouns import (
+    Ack,
+    Answer,
+    Capabilities,
+    Fragment,
+    Job,
+    JobEnd,
+    Notice,
+    Notify,
+    Question,
+    Replicas,
+    Snapshot,
+    Workload,
+)
 
 
 class Clock(Protocol):
@@ -87,6 +100,41 @@ class MetricSource(Protocol):
             TransientError: nothing could be read. A router whose answer makes no sense raises too:
                 a measurement that cannot be trusted is none.
         """
+        ...
+
+
+class Hook(Protocol):
+    """Has gates answered without a person."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Try once. What goes wrong is an answer too (``silent``), with its reason.
+
+        Cancelled when nobody wants to know any more: nothing of it may go on then.
+        """
+        ...
+
+
+class CheckJob(Protocol):
+    """Runs programs that check a candidate: processes on a laptop, Jobs on Kubernetes."""
+
+    async def run(self, job: Job) -> JobEnd:
+        """Run a program to its end; one that is cancelled or over time is ended with all it began.
+
+        The same id again is the same check: a platform whose jobs outlive the controller returns
+        the end of the one that it has.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells others what was decided. Never waits, never fails."""
+
+    def tell(self, notice: Notice, receivers: Sequence[Notify]) -> None:
+        """Queue a decision for these receivers."""
+        ...
+
+    def problems(self, receivers: Sequence[Notify]) -> Sequence[str]:
+        """What cannot be delivered at the moment, or was given up, one line each."""
         ...
 
 

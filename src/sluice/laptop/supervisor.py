@@ -20,6 +20,9 @@ import structlog
 import uvicorn
 
 from sluice.errors import StateError
+from sluice.hooks.asker import Asker
+from sluice.hooks.jobs import LocalJobs
+from sluice.hooks.outbox import Outbox
 from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
@@ -71,12 +74,19 @@ class Supervisor:
         router = await LaptopRouter.start(folder, port=port)
         options = LocalOptions(drain_confirm_s=DRAIN_CONFIRM_S)
         platform = await LocalPlatform.open(folder, options=options)
+        clock = SystemClock()
+        asker = Asker(LocalJobs(folder.path.parent))
+        outbox = Outbox(clock, kept=folder.path / "outbox.json")
+        outbox.load()
         loop = Loop(
             platform=platform,
             dataplane=router.dataplane,
             metrics=router.metrics,
             journal=journal,
-            clock=SystemClock(),
+            clock=clock,
+            hook=asker,
+            notifier=outbox,
+            router_url=lambda: router.url,
             on_removed=platform.confirm_removed,
         )
         await loop.load()
@@ -95,6 +105,9 @@ class Supervisor:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            await loop.close()
+            await outbox.close()
+            await asker.close()
             if self._drain:
                 await router.stop()
                 await platform.close(stop=True)
