@@ -94,7 +94,7 @@ class Outbox:
                 waiting = f"{len(line.waiting)} waiting" if line.waiting else "none waiting"
                 said.append(f"notify {label_of(receiver)}: {line.fault} ({waiting})")
             if line is not None and line.dropped:
-                said.append(f"notify {label_of(receiver)}: {line.dropped} notices dropped")
+                said.append(f"notify {label_of(receiver)}: {line.dropped} dropped")
         return (*said, self._fault) if self._fault and said else tuple(said)
 
     async def close(self) -> None:
