@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 from sluice.nouns import (
     Ack,
-    Answer,
     Capabilities,
     Fragment,
+    GateAnswer,
     Job,
     JobEnd,
     Notice,
     Notify,
+    PairBatch,
     Question,
     Replicas,
     Snapshot,
@@ -103,10 +104,27 @@ class MetricSource(Protocol):
         ...
 
 
+class Pairs(Protocol):
+    """Reads pairs of answers to mirrored requests."""
+
+    async def read(self, release: str, after: Mapping[str, str]) -> PairBatch:
+        """What every router captured of a release since its cursor.
+
+        Args:
+            release: Its name.
+            after: ``PairBatch.cursors`` of the reading before; a router without one begins with
+                what comes from now on.
+
+        Raises:
+            TransientError: no router answers, or one answers what makes no sense.
+        """
+        ...
+
+
 class Hook(Protocol):
     """Has gates answered without a person."""
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> GateAnswer:
         """Try once. What goes wrong is an answer too (``silent``), with its reason.
 
         Cancelled when nobody wants to know any more: nothing of it may go on then.

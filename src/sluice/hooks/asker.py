@@ -8,7 +8,7 @@ from sluice.hooks.commands import ask_command, ask_load
 from sluice.hooks.http_check import ask_http
 from sluice.hooks.outward import Outward
 from sluice.hooks.webhook import ask_webhook
-from sluice.nouns import Answer, Question
+from sluice.nouns import GateAnswer, Question
 from sluice.ports import CheckJob
 
 
@@ -25,7 +25,7 @@ class Asker:
         self._now_s = now_s
         self._outward = Outward()
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> GateAnswer:
         """See :class:`sluice.ports.Hook`."""
         match question.ask.kind:
             case "webhook":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sluice.nouns import Answer, AnswerKind, Job, JobEnd, Question
+from sluice.nouns import AnswerKind, GateAnswer, Job, JobEnd, Question
 from sluice.ports import CheckJob
 
 LOAD_INCONCLUSIVE, LOAD_INVALID = 2, 3
@@ -10,16 +10,16 @@ CANNOT_START = (126, 127)
 """Exit codes of shells and launchers for a program that is not there or cannot be run."""
 
 
-async def ask_command(jobs: CheckJob, question: Question) -> Answer:
+async def ask_command(jobs: CheckJob, question: Question) -> GateAnswer:
     """Run the command: 0 is yes, any other end is no. One that cannot be run says nothing."""
     end = await jobs.run(job_of(question))
     if end.code is None or end.code in CANNOT_START:
-        return Answer(kind=AnswerKind.SILENT, reason=_said(question, end))
+        return GateAnswer(kind=AnswerKind.SILENT, reason=_said(question, end))
     kind = AnswerKind.YES if end.code == 0 else AnswerKind.NO
-    return Answer(kind=kind, reason=_said(question, end))
+    return GateAnswer(kind=kind, reason=_said(question, end))
 
 
-async def ask_load(jobs: CheckJob, question: Question) -> Answer:
+async def ask_load(jobs: CheckJob, question: Question) -> GateAnswer:
     """Run a load test: 0 kept the SLO, 1 broke it; 2 (undecided) and 3 (invalid) need a person.
 
     An undecided test is not run again: with enough tries any candidate passes one.
@@ -37,7 +37,7 @@ async def ask_load(jobs: CheckJob, question: Question) -> Answer:
         case _:
             kind = AnswerKind.HOLD
     meaning = {LOAD_INCONCLUSIVE: "undecided; ", LOAD_INVALID: "the test is invalid; "}
-    return Answer(kind=kind, reason=meaning.get(end.code or 0, "") + _said(question, end))
+    return GateAnswer(kind=kind, reason=meaning.get(end.code or 0, "") + _said(question, end))
 
 
 def job_of(question: Question) -> Job:

@@ -3,10 +3,10 @@
 from urllib.parse import urljoin
 
 from sluice.hooks.outward import Outward, Unreachable, place_of
-from sluice.nouns import Answer, AnswerKind, Question, Reach
+from sluice.nouns import AnswerKind, GateAnswer, Question, Reach
 
 
-async def ask_http(outward: Outward, question: Question) -> Answer:
+async def ask_http(outward: Outward, question: Question) -> GateAnswer:
     """One request. A path goes to the candidate through the router where a preview or forced arm
     leads there, else to one of its replicas; a whole address goes where it says.
 
@@ -17,7 +17,7 @@ async def ask_http(outward: Outward, question: Question) -> Answer:
     reach = question.reach
     base = "" if outside else _base(reach)
     if not outside and not base:
-        return Answer(kind=AnswerKind.SILENT, reason="the candidate has no ready replica")
+        return GateAnswer(kind=AnswerKind.SILENT, reason="the candidate has no ready replica")
     headers = {} if outside or base != reach.router else dict(reach.headers)
     url = ask.url if outside else urljoin(base, ask.url)
     place = place_of(url) if outside else ask.url
@@ -31,16 +31,16 @@ async def ask_http(outward: Outward, question: Question) -> Answer:
             direct=not outside,
         )
     except Unreachable as error:
-        return Answer(kind=AnswerKind.SILENT, reason=f"{place}: {error}")
+        return GateAnswer(kind=AnswerKind.SILENT, reason=f"{place}: {error}")
     if reply.status not in ask.status:
         wanted = " or ".join(map(str, ask.status))
         said = reply.line()
         reason = f"{place} answered {reply.status}, not {wanted}{said and f': {said}'}"
-        return Answer(kind=AnswerKind.NO, reason=reason, again=True)
+        return GateAnswer(kind=AnswerKind.NO, reason=reason, again=True)
     if ask.contains and ask.contains.encode() not in reply.body:
         reason = f"{place} does not answer {ask.contains!r}: {reply.line() or 'nothing'}"
-        return Answer(kind=AnswerKind.NO, reason=reason, again=True)
-    return Answer(kind=AnswerKind.YES, reason=f"{place} answered {reply.status}")
+        return GateAnswer(kind=AnswerKind.NO, reason=reason, again=True)
+    return GateAnswer(kind=AnswerKind.YES, reason=f"{place} answered {reply.status}")
 
 
 def _base(reach: Reach) -> str:

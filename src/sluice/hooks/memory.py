@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from sluice.nouns import Answer, AnswerKind, Notice, Notify, Question
+from sluice.nouns import AnswerKind, GateAnswer, Notice, Notify, Question
 
 
 class MemoryHook:
@@ -13,7 +13,7 @@ class MemoryHook:
         answers: By the gate's name, in order.
     """
 
-    def __init__(self, **answers: Sequence[Answer]) -> None:
+    def __init__(self, **answers: Sequence[GateAnswer]) -> None:
         self.answers = {gate: list(given) for gate, given in answers.items()}
         self.asked: list[Question] = []
         self.cancelled: list[str] = []
@@ -22,7 +22,7 @@ class MemoryHook:
         self.stuck.set()
         """Cleared: questions wait until it is set again."""
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> GateAnswer:
         """See :class:`sluice.ports.Hook`."""
         self.asked.append(question)
         try:
@@ -32,7 +32,7 @@ class MemoryHook:
             raise
         given = self.answers.get(question.gate, [])
         if not given:
-            return Answer(kind=AnswerKind.SILENT, reason="nobody is there")
+            return GateAnswer(kind=AnswerKind.SILENT, reason="nobody is there")
         return given.pop(0) if len(given) > 1 else given[0]
 
 

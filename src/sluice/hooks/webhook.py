@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.hooks.outward import Outward, Reply, Unreachable, place_of
 from sluice.hooks.signing import NoKey, key_of, sign
-from sluice.nouns import Answer, AnswerKind, Question, Verdict
+from sluice.nouns import AnswerKind, GateAnswer, Question, Verdict
 
 WORDS = {"approve": AnswerKind.YES, "refuse": AnswerKind.NO, "wait": AnswerKind.WAIT}
 LONGEST_REASON = 500
@@ -16,7 +16,7 @@ OK = range(200, 300)
 
 async def ask_webhook(
     outward: Outward, question: Question, *, now_s: Callable[[], float] = time.time
-) -> Answer:
+) -> GateAnswer:
     """One POST.
 
     Only a 2xx answer with ``{"answer": "approve" | "refuse" | "wait"}`` is one. Anything else is
@@ -35,9 +35,9 @@ async def ask_webhook(
             "POST", ask.url, headers=headers, body=body, timeout_ms=ask.timeout_ms
         )
     except NoKey as error:
-        return Answer(kind=AnswerKind.SILENT, reason=str(error))
+        return GateAnswer(kind=AnswerKind.SILENT, reason=str(error))
     except Unreachable as error:
-        return Answer(kind=AnswerKind.SILENT, reason=f"{place}: {error}")
+        return GateAnswer(kind=AnswerKind.SILENT, reason=f"{place}: {error}")
     return _read(reply, place)
 
 
@@ -82,11 +82,11 @@ def _metrics(verdict: Verdict | None) -> dict[str, Any] | None:
     }
 
 
-def _read(reply: Reply, place: str) -> Answer:
+def _read(reply: Reply, place: str) -> GateAnswer:
     if reply.status not in OK:
         said = reply.line()
         reason = f"{place} answered {reply.status}{said and f': {said}'}"
-        return Answer(kind=AnswerKind.SILENT, reason=reason)
+        return GateAnswer(kind=AnswerKind.SILENT, reason=reason)
     try:
         content = json.loads(reply.body) if reply.whole else None
     except ValueError:
@@ -95,7 +95,7 @@ def _read(reply: Reply, place: str) -> Answer:
     if not isinstance(content, dict) or not isinstance(word, str) or word not in WORDS:
         known = ", ".join(WORDS)
         reason = f'{place} answered {reply.status} without {{"answer": one of {known}}}'
-        return Answer(kind=AnswerKind.SILENT, reason=reason)
+        return GateAnswer(kind=AnswerKind.SILENT, reason=reason)
     given = content.get("reason")
     reason = " ".join(given.split())[:LONGEST_REASON] if isinstance(given, str) else ""
-    return Answer(kind=WORDS[word], reason=reason)
+    return GateAnswer(kind=WORDS[word], reason=reason)

@@ -15,9 +15,9 @@ from sluice.engine.events import Approve, Event, Refuse, Unanswered
 from sluice.engine.state import Mode, State
 from sluice.hooks.outward import place_of
 from sluice.nouns import (
-    Answer,
     AnswerKind,
     Ask,
+    GateAnswer,
     Purpose,
     Question,
     Reach,
@@ -117,13 +117,13 @@ class Gates:
         kept["left"] = isinstance(event(0), Unanswered)
         await self._send(question, event)
 
-    async def _try(self, question: Question) -> Answer:
+    async def _try(self, question: Question) -> GateAnswer:
         try:
             return await self._hook.ask(question)
         except Exception as error:  # a fault of ours in one gate must not leave it unanswered
             log.exception("gate.ask_failed", release=question.release, gate=question.gate)
             fault = f"internal fault: {type(error).__name__}: {error}"
-            return Answer(kind=AnswerKind.SILENT, reason=fault)
+            return GateAnswer(kind=AnswerKind.SILENT, reason=fault)
 
 
 def question_of(tracked: Tracked, router_url: str = "") -> Question | None:
@@ -199,7 +199,7 @@ def _reach(tracked: Tracked, candidate: RevisionId, router_url: str) -> Reach:
     return Reach(direct=direct, router=router_url)
 
 
-def _event(question: Question, answer: Answer, kept: dict[str, Any]) -> Callable[[int], Event]:
+def _event(question: Question, answer: GateAnswer, kept: dict[str, Any]) -> Callable[[int], Event]:
     """What the last answer means for the release."""
     ask, gate, reason = question.ask, question.gate, answer.reason
     match answer.kind:

@@ -15,7 +15,7 @@ from tests.unit.hooks.servers import Receiver, receiver
 from sluice.hooks.asker import Asker
 from sluice.hooks.jobs import LocalJobs
 from sluice.hooks.memory import MemoryHook
-from sluice.nouns import Answer, AnswerKind, Ask, Question
+from sluice.nouns import AnswerKind, Ask, GateAnswer, Question
 from sluice.ports import Hook
 
 WORDS = {AnswerKind.YES: "approve", AnswerKind.NO: "refuse", AnswerKind.WAIT: "wait"}
@@ -27,7 +27,7 @@ class Rig:
 
     hook: Hook
     question: Question
-    says: Callable[[Answer | None], None]
+    says: Callable[[GateAnswer | None], None]
     """What is answered from now on; None: nothing, ever."""
     asked: Callable[[], Awaitable[None]]
     """Returns when a question has arrived."""
@@ -36,7 +36,7 @@ class Rig:
 async def _memory(_: Path) -> AsyncIterator[Rig]:
     hook = MemoryHook()
 
-    def says(answer: Answer | None) -> None:
+    def says(answer: GateAnswer | None) -> None:
         if answer is None:
             hook.stuck.clear()
         else:
@@ -62,7 +62,7 @@ async def _webhook(folder: Path) -> AsyncIterator[Rig]:
         await hook.close()
 
 
-def _answers(server: Receiver, answer: Answer | None) -> None:
+def _answers(server: Receiver, answer: GateAnswer | None) -> None:
     if answer is None:
         server.answers = [(-1, b"")]
         return
@@ -86,12 +86,12 @@ async def rig(
 
 @pytest.mark.parametrize("kind", list(WORDS))
 async def test_answer_comes_back_as_it_was_given(rig: Rig, kind: AnswerKind) -> None:
-    rig.says(Answer(kind=kind, reason="so it is"))
-    assert await rig.hook.ask(rig.question) == Answer(kind=kind, reason="so it is")
+    rig.says(GateAnswer(kind=kind, reason="so it is"))
+    assert await rig.hook.ask(rig.question) == GateAnswer(kind=kind, reason="so it is")
 
 
 async def test_nobody_there_is_silence_with_a_reason(rig: Rig) -> None:
-    rig.says(Answer(kind=AnswerKind.SILENT, reason="nobody is there"))
+    rig.says(GateAnswer(kind=AnswerKind.SILENT, reason="nobody is there"))
     answer = await rig.hook.ask(rig.question)
     assert answer.kind is AnswerKind.SILENT
     assert answer.reason
@@ -114,7 +114,7 @@ async def test_questions_do_not_wait_for_each_other(rig: Rig) -> None:
     if isinstance(rig.hook, MemoryHook):
         rig.hook.stuck.set()
         await stuck
-    rig.says(Answer(kind=AnswerKind.YES))
+    rig.says(GateAnswer(kind=AnswerKind.YES))
     assert (await rig.hook.ask(rig.question)).kind is AnswerKind.YES
     stuck.cancel()
     await asyncio.gather(stuck, return_exceptions=True)

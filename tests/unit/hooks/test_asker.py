@@ -21,10 +21,10 @@ from sluice.hooks.asker import Asker
 from sluice.hooks.jobs import LocalJobs
 from sluice.hooks.outward import LONGEST_ANSWER
 from sluice.nouns import (
-    Answer,
     AnswerKind,
     Ask,
     Evidence,
+    GateAnswer,
     Job,
     Reach,
     Verdict,
@@ -47,7 +47,7 @@ async def asker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 # --- webhook ---
 
 
-async def asked(asker: Asker, *answers: tuple[int, bytes], headers: str = "") -> Answer:
+async def asked(asker: Asker, *answers: tuple[int, bytes], headers: str = "") -> GateAnswer:
     async with receiver(*answers, headers=headers) as server:
         ask = Ask(kind="webhook", url=f"{server.url}/gate?token=secret", timeout_ms=2_000)
         answer = await asker.ask(question(ask))
@@ -66,7 +66,7 @@ async def asked(asker: Asker, *answers: tuple[int, bytes], headers: str = "") ->
 async def test_webhook_answers_in_json(
     asker: Asker, body: bytes, kind: AnswerKind, reason: str
 ) -> None:
-    assert await asked(asker, (200, body)) == Answer(kind=kind, reason=reason)
+    assert await asked(asker, (200, body)) == GateAnswer(kind=kind, reason=reason)
 
 
 @pytest.mark.parametrize(

@@ -13,21 +13,21 @@ from sluice.engine.events import Approve, Promote, Refuse
 from sluice.engine.plan import Gate, Plan
 from sluice.hooks.memory import MemoryHook
 from sluice.nouns import (
-    Answer,
     AnswerKind,
     Ask,
     FreezeWindow,
+    GateAnswer,
     Phase,
     Question,
 )
 from sluice.runtime.loop import Loop
 
-YES = Answer(kind=AnswerKind.YES)
-NO = Answer(kind=AnswerKind.NO, reason="3 of 40 fares are negative")
-WAIT = Answer(kind=AnswerKind.WAIT, reason="still looking")
-HOLD = Answer(kind=AnswerKind.HOLD, reason="undecided")
-SILENT = Answer(kind=AnswerKind.SILENT, reason="nobody is there")
-LATER = Answer(kind=AnswerKind.NO, reason="answered 503", again=True)
+YES = GateAnswer(kind=AnswerKind.YES)
+NO = GateAnswer(kind=AnswerKind.NO, reason="3 of 40 fares are negative")
+WAIT = GateAnswer(kind=AnswerKind.WAIT, reason="still looking")
+HOLD = GateAnswer(kind=AnswerKind.HOLD, reason="undecided")
+SILENT = GateAnswer(kind=AnswerKind.SILENT, reason="nobody is there")
+LATER = GateAnswer(kind=AnswerKind.NO, reason="answered 503", again=True)
 ASK = Ask(kind="webhook", url="https://gate.example/x", retries=2, every_ms=4_000)
 
 
@@ -81,7 +81,7 @@ class _Counters:
         return self._world.counters()
 
 
-def world(ask: Ask = ASK, **answers: Sequence[Answer]) -> tuple[Asked, Plan]:
+def world(ask: Ask = ASK, **answers: Sequence[GateAnswer]) -> tuple[Asked, Plan]:
     return Asked(hook=MemoryHook(**answers)), gated(Gate(name="smoke", ask=ask))
 
 
@@ -331,7 +331,7 @@ async def test_fault_of_ours_in_a_hook_is_silence_and_named(
 ) -> None:
     asked, what = world(replace(ASK, retries=0), smoke=[YES])
 
-    async def breaks(_: Question) -> Answer:
+    async def breaks(_: Question) -> GateAnswer:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(asked.hook, "ask", breaks)
