@@ -4,7 +4,7 @@ Written on sockets, so that it can also misbehave: hang, break off, answer nonse
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +26,8 @@ class Receiver:
     answers: list[tuple[int, bytes]] = field(default_factory=lambda: [(200, b"")])
     """Status and body one after the other, the last again and again; status 0: breaks off, -1:
     never answers."""
+    respond: Callable[[Got], tuple[int, bytes]] | None = None
+    """Answers instead of ``answers``."""
     headers: str = ""
     """Further header lines of every answer."""
     got: list[Got] = field(default_factory=list)
@@ -61,7 +63,7 @@ class Receiver:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.got.append(Got(method=method, path=path, headers=headers, body=body))
         self.more.set()
-        status, content = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        status, content = self._next(self.got[-1])
         if status == -1:
             await reader.read()
             return False
@@ -71,6 +73,11 @@ class Receiver:
         writer.write(head.encode() + content)
         await writer.drain()
         return True
+
+    def _next(self, got: Got) -> tuple[int, bytes]:
+        if self.respond is not None:
+            return self.respond(got)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 @asynccontextmanager
