@@ -27,12 +27,14 @@ from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
 from sluice.laptop.router import LaptopRouter
+from sluice.metrics.prometheus import PrometheusCounts
 from sluice.platforms.clock import SystemClock
 from sluice.platforms.local.folder import StateFolder, state_errors
 from sluice.platforms.local.journal import FileJournal
 from sluice.platforms.local.options import LocalOptions
 from sluice.platforms.local.platform import LocalPlatform
 from sluice.runtime.loop import Loop
+from sluice.runtime.queries import QueryJudge, query_targets
 
 log = structlog.get_logger()
 
@@ -78,15 +80,22 @@ class Supervisor:
         asker = Asker(LocalJobs(folder.path.parent))
         outbox = Outbox(clock, kept=folder.path / "outbox.json")
         outbox.load()
+        metrics = PrometheusCounts(
+            router.metrics,
+            lambda: query_targets(item.core for item in loop.releases.values()),
+            clock,
+        )
         loop = Loop(
             platform=platform,
             dataplane=router.dataplane,
-            metrics=router.metrics,
+            metrics=metrics,
+            judges=(QueryJudge(metrics.faults),),
             journal=journal,
             clock=clock,
             hook=asker,
             notifier=outbox,
             router_url=lambda: router.url,
+            hints=metrics.hints,
             on_removed=platform.confirm_removed,
         )
         await loop.load()
@@ -108,6 +117,7 @@ class Supervisor:
             await loop.close()
             await outbox.close()
             await asker.close()
+            await metrics.close()
             if self._drain:
                 await router.stop()
                 await platform.close(stop=True)

@@ -46,6 +46,8 @@ class _Pass:
     counted: dict[tuple[str, RevisionId], Counted] = field(default_factory=dict)
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     """By objective: since when, and why it cannot be counted."""
+    dry: set[str] = field(default_factory=set)
+    """Objectives that are only shown."""
     empty: dict[str, int] = field(default_factory=dict)
     """By objective: since when no revision has a series of all events."""
 
@@ -103,25 +105,30 @@ class PrometheusCounts:
 
     def faults(self, release: str) -> tuple[str, ...]:
         """Objectives that cannot be counted at the moment: the release is held."""
-        known = self._passes.get(release)
-        now = self._clock.now_ms()
-        entries = known.faults.items() if known else ()
-        return tuple(
-            f"objective {name}: {why}"
-            for name, (since, why) in entries
-            if now - since >= PATIENCE_MS
-        )
+        return tuple(line for line, dry in self._lasting(release) if not dry)
 
     def hints(self, release: str) -> tuple[str, ...]:
-        """Objectives whose queries find nothing: perhaps a slip, perhaps no traffic yet."""
+        """What holds nothing: dry runs that cannot be counted, and queries that find nothing,
+        which may be a slip, or no traffic yet.
+        """
         known = self._passes.get(release)
         now = self._clock.now_ms()
-        entries = known.empty.items() if known else ()
-        return tuple(
-            f"objective {name}: Prometheus has no series for its query of all events"
-            for name, since in entries
-            if now - since >= PATIENCE_MS
+        nothing = "Prometheus has no series for its query of all events"
+        empty = known.empty.items() if known else ()
+        return (
+            *(line for line, dry in self._lasting(release) if dry),
+            *(f"objective {name}: {nothing}" for name, at in empty if now - at >= PATIENCE_MS),
         )
+
+    def _lasting(self, release: str) -> list[tuple[str, bool]]:
+        """Faults that have lasted, and whether their objective is a dry run."""
+        known = self._passes.get(release)
+        now = self._clock.now_ms()
+        return [
+            (f"objective {name}: {why}", name in known.dry)
+            for name, (since, why) in (known.faults.items() if known else ())
+            if known is not None and now - since >= PATIENCE_MS
+        ]
 
     async def ask(self, targets: Sequence[QueryTarget]) -> None:
         """One round: every query of every target, for one moment."""
@@ -134,6 +141,8 @@ class PrometheusCounts:
         self, target: QueryTarget, objective: Objective, at_ms: int, slots: asyncio.Semaphore
     ) -> None:
         known = self._pass_of(target)
+        if objective.dry_run:
+            known.dry.add(objective.name)
         try:
             found = [
                 await self._both(target, objective, revision, at_ms, slots)

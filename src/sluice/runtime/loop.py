@@ -54,6 +54,7 @@ class Loop:
         hook: Hook | None = None,
         notifier: Notifier | None = None,
         router_url: Callable[[], str] = lambda: "",
+        hints: Callable[[str], Sequence[str]] = lambda _: (),
         on_removed: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         """Wire the loop.
@@ -68,6 +69,7 @@ class Loop:
             hook: Answers gates that are not a person's; None: a person answers those as well.
             notifier: Told of every decision; None: nobody is.
             router_url: Where users connect, for checks of the candidate; empty: unknown.
+            hints: What else is wrong with a release, one line each, without holding it.
             on_removed: Told the names of endpoints that no router uses any more.
         """
         self.releases: dict[str, Tracked] = {}
@@ -78,6 +80,7 @@ class Loop:
         self._clock = clock
         self._judges = tuple(judges)
         self._notifier = notifier
+        self._hints = hints
         self._gates = Gates(hook, clock, self._answered, router_url) if hook else None
         self._keeper = Keeper(journal, clock, notifier)
         self._actor = Actor(
@@ -377,12 +380,14 @@ class Loop:
             tracked.core,
             tracked.replicas,
             now_ms=self._clock.now_ms(),
-            problems=(*tracked.problems.values(), *self._undelivered(tracked.core)),
+            problems=(*tracked.problems.values(), *self._beside(tracked.core)),
             notices=tracked.notices,
         )
 
-    def _undelivered(self, core: Core) -> Sequence[str]:
-        return self._notifier.problems(core.settings.notify) if self._notifier else ()
+    def _beside(self, core: Core) -> Sequence[str]:
+        """Problems that do not come from the release's own turns."""
+        told = self._notifier.problems(core.settings.notify) if self._notifier else ()
+        return (*self._hints(core.state.release), *told)
 
     async def history(self, name: str) -> list[Decision]:
         """Every decision that the journal kept, oldest first.

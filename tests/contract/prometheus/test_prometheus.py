@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -203,6 +203,16 @@ async def test_fault_is_said_once_it_lasts_and_gone_when_it_is_over(
     world.server.plus = {(V2, "a"): 160.0}
     assert (await world.counts())[V2] == (60, 0)
     assert world.source.faults("taxi") == ()
+
+
+async def test_dry_run_that_cannot_be_counted_is_a_hint(world: World) -> None:
+    world.targets[0] = target(world.server.receiver.url, objective=replace(FARES, dry_run=True))
+    world.server.broken = (502, b"")
+    await world.counts()
+    await world.clock.advance(PATIENCE_MS / 1000)
+    await world.counts()
+    assert world.source.faults("taxi") == ()
+    assert "502" in world.source.hints("taxi")[0]
 
 
 async def test_query_that_finds_nothing_is_a_hint_and_no_fault(world: World) -> None:
