@@ -117,6 +117,34 @@ def test_view_without_unicode_is_plain_ascii(name: str) -> None:
     assert drawn(VIEWS[name](canvas), 80, "ascii")
 
 
+DIFFERENT = replace(
+    ABORTED,
+    verdict=replace(
+        BAD,
+        differences=tuple(
+            Difference(
+                request_id=f"id-{number}",
+                field="fare",
+                stable="10",
+                candidate=f"{90 - number}",
+                distance=80.0 - number,
+                severity=160.0 - number,
+            )
+            for number in range(20)
+        ),
+    ),
+)
+
+
+def test_explain_shows_the_worst_differences_once_and_status_the_first_three() -> None:
+    canvas = Canvas(now_ms=NOW)
+    text = drawn(explain_view("taxi", passes((STARTED, ENTERED, DIFFERENT, DIFFERENT)), canvas), 80)
+    assert text.count("Worst differences of answers") == 1
+    assert [text.count(f"id-{number}\n") for number in range(20)] == [1] * 20
+    status = drawn(release_view(replace(RUNNING, verdict=DIFFERENT.verdict), canvas), 80)
+    assert (status.count("id-"), "id-2" in status) == (3, True)
+
+
 def test_on_a_low_screen_the_decisions_give_way_and_the_rest_stays() -> None:
     whole = drawn(release_view(RUNNING, Canvas(now_ms=NOW)), 80).splitlines()
     low = drawn(release_view(RUNNING, Canvas(now_ms=NOW, height=20)), 80).splitlines()
