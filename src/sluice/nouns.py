@@ -481,6 +481,33 @@ class GoalRules:
     """Where outcomes come from: a URL of a prediction store, or a CSV or JSONL file."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeWindow:
+    """A time of the week in which nothing grows and nothing is promoted."""
+
+    days: tuple[int, ...]
+    """Days on which the window begins, Monday is 0."""
+    from_minute: int
+    """Begin, minutes after midnight of the wall clock in ``time_zone``, 0..1439."""
+    to_minute: int
+    """End, 1..1440; not after the begin: on the day after."""
+    time_zone: str
+    """IANA name (``Europe/Berlin``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told of decisions; addresses that are secrets are named, never written."""
+
+    kind: Literal["webhook", "slack"]
+    """``webhook``: CloudEvents as JSON; ``slack``: a text that Slack and its like show."""
+    url: str = ""
+    """Where to; empty: in the environment variable ``url_env``."""
+    url_env: str = ""
+    secret_env: str = ""
+    """``webhook``: name of the environment variable that holds the HMAC key; empty: not signed."""
+
+
 # --- objectives and verdicts -------------------------------------------------------------------
 
 
@@ -489,7 +516,8 @@ class Objective:
     """One SLI with its target and the margins of its checks, from an SLO and the policy."""
 
     name: str
-    kind: Literal["availability", "latency"]
+    kind: Literal["availability", "latency", "query"]
+    """``query``: counted by a Prometheus query instead of the routers."""
     target: float
     """Share of good requests that the SLO asks for, in (0, 1)."""
     threshold_ms: int | None = None
@@ -502,9 +530,17 @@ class Objective:
     """... or below this share of the error budget, whichever is proven first."""
     weight: float = 1.0
     """Share of this objective in the average of FAIL e-values, relative to the others."""
+    dry_run: bool = False
+    """Judged and shown; its checks neither abort nor hold nor promote."""
+    query_bad: str = ""
+    """``query``: PromQL of a counter of bad events; ``$revision``, ``$release`` are filled in."""
+    query_total: str = ""
+    """``query``: the same of all events."""
 
     def bad(self, counts: Counts) -> tuple[int, int]:
-        """(requests, bad requests) of this objective's SLI in ``counts``."""
+        """(requests, bad requests) of this objective's SLI in ``counts``; none of a query."""
+        if self.kind == "query":
+            return 0, 0
         if self.kind == "availability":
             return counts.total, counts.errors
         if not counts.slow or self.threshold_ms is None:

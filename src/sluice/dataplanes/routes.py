@@ -78,21 +78,26 @@ def _anonymous(sticky: Sticky) -> list[Resource]:
     return absent
 
 
+def _salted(sticky: Sticky, header: str, pattern: str) -> Resource:
+    rewrite = {"pattern": {"regex": pattern}, "substitution": rf"{sticky.salt}:\1"}
+    return {"header": {"header_name": header, "regex_rewrite": rewrite}, "terminal": True}
+
+
 def _hash_policy(sticky: Sticky) -> list[Resource]:
-    """Hash of salt and user: header first, then cookie, then the id that becomes the cookie."""
-
-    def salted(header: str, pattern: str, *, terminal: bool = True) -> Resource:
-        rewrite = {"pattern": {"regex": pattern}, "substitution": rf"{sticky.salt}:\1"}
-        return {
-            "header": {"header_name": header, "regex_rewrite": rewrite},
-            "terminal": terminal,
-        }
-
-    policy = [salted(sticky.header, "^(.*)$")] if sticky.header else []
+    """Hash of salt and user: the header where there is one, then the cookie."""
+    policy = [_salted(sticky, sticky.header, "^(.*)$")] if sticky.header else []
     if sticky.cookie:
-        policy.append(salted("cookie", f"^{_cookie_pattern(sticky.cookie)}$"))
-        policy.append(salted("x-request-id", "^(.*)$"))
+        policy.append(_salted(sticky, "cookie", f"^{_cookie_pattern(sticky.cookie)}$"))
     return policy
+
+
+def _anonymous_policy(sticky: Sticky) -> list[Resource]:
+    """Hash of salt and the id that becomes the cookie.
+
+    Not after the others in one policy: a header that the pattern does not match is hashed as it
+    is, so that a visitor with cookies of others would be drawn by those, and anew by our own.
+    """
+    return [_salted(sticky, "x-request-id", "^(.*)$")]
 
 
 def _new_cookie(sticky: Sticky) -> Resource:
@@ -186,7 +191,7 @@ def _with_cookie(
         headers = [*match.get("headers", ()), *_anonymous(sticky)]
         yield {
             "match": {**match, "headers": headers},
-            "route": action,
+            "route": {**action, "hash_policy": _anonymous_policy(sticky)},
             "response_headers_to_add": [_new_cookie(sticky)],
             **extra,
         }
