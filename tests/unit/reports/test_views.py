@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 from tests.unit.reports.samples import (
     ABORTED,
+    BAD,
     CHANGED,
     ENTERED,
     HEALTHY,
@@ -24,7 +25,7 @@ from tests.unit.reports.samples import (
 
 from sluice.engine.canary import GateStep, Pause, SetWeight, canary_stage
 from sluice.engine.plan import Plan, Ramp
-from sluice.nouns import Shield
+from sluice.nouns import Difference, Shield
 from sluice.reports.canvas import Canvas
 from sluice.reports.explain import explain_view, history_view
 from sluice.reports.glyphs import ASCII
