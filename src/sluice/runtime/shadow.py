@@ -39,10 +39,11 @@ _LEAST_OK, _LEAST_REDIRECT, _LEAST_FAILED = 200, 300, 500
 
 @dataclass(kw_only=True)
 class Memory:
-    """What is remembered of the pairs of one rung; checkpointed as JSON."""
+    """What is remembered of the pairs of one stage; checkpointed as JSON."""
 
-    place: tuple[int, int]
-    """(stage, rung) that it belongs to."""
+    stage: int
+    rules: ShadowRules
+    """What the pairs were judged by: under other rules it begins anew."""
     cursors: dict[str, str] = field(default_factory=dict)
     state: ShadowState = field(default_factory=ShadowState)
     fields: dict[str, Tally] = field(default_factory=dict)
@@ -89,10 +90,9 @@ class ShadowJudge:
         if state.mode is not Mode.RUNNING or state.at_rung.shadow is None:
             return None
         rules = state.at_rung.shadow
-        place = (state.stage, state.rung)
-        memory = _MEMORY.validate_python(core.apart.get(self.name) or {"place": place})
-        if memory.place != place:
-            memory = Memory(place=place)
+        memory = memory_of(core) or Memory(stage=state.stage, rules=rules)
+        if (memory.stage, memory.rules) != (state.stage, rules):
+            memory = Memory(stage=state.stage, rules=rules, cursors=memory.cursors)
         test = ShadowTest(
             margin=rules.max_disagreement,
             noisy=rules.noise_bp > 0,
@@ -109,15 +109,16 @@ class ShadowJudge:
                 for pair in batch.pairs
                 if (pair.stable, pair.candidate) == (state.stable, state.candidate)
             ]
-            take(memory, test, rules, ours)
+            take(memory, test, ours)
             if not batch.more:
                 break
         core.apart[self.name] = _MEMORY.dump_python(memory, mode="json")
-        return verdict_of(memory, test, rules, at_ms)
+        return verdict_of(memory, test, at_ms)
 
 
-def take(memory: Memory, test: ShadowTest, rules: ShadowRules, pairs: Sequence[Pair]) -> None:
+def take(memory: Memory, test: ShadowTest, pairs: Sequence[Pair]) -> None:
     """Compare further pairs and remember what they show."""
+    rules = memory.rules
     outcomes: list[tuple[bool, bool]] = []
     skipped = Counter(memory.skipped)
     for pair in pairs:
@@ -192,8 +193,9 @@ def _severity(item: Difference) -> float:
     return float("inf") if item.severity is None else item.severity
 
 
-def verdict_of(memory: Memory, test: ShadowTest, rules: ShadowRules, at_ms: int) -> Verdict:
+def verdict_of(memory: Memory, test: ShadowTest, at_ms: int) -> Verdict:
     """What the pairs so far say."""
+    rules = memory.rules
     results = checks(test, memory.state, memory.fields)
     main, proof, *_ = results
     judged = memory.state.whole.pairs

@@ -139,6 +139,22 @@ async def test_a_controller_that_dies_judges_every_pair_once() -> None:
     assert "250 of 400 pairs judged" in verdict.reason
 
 
+async def test_other_rules_judge_anew_and_the_next_rung_with_the_same_goes_on() -> None:
+    world = await begun()
+    await seconds(world, 1, same)
+    core = world.loop.releases[NAME].core
+    stage = core.state.at_stage
+    again = replace(stage.rungs[0], name="promote", exit=Exit(person=True))
+    for rules, wanted in ((RULES, 200), (replace(RULES, pairs=500), 100)):
+        rungs = (stage.rungs[0], replace(again, shadow=rules))
+        plan = core.state.plan
+        assert plan is not None
+        stages = (replace(stage, rungs=rungs), *plan.stages[1:])
+        core.state = replace(core.state, plan=replace(plan, stages=stages), rung=1)
+        verdict = await seconds(world, 1, same)
+        assert f"{wanted} of {rules.pairs} pairs judged" in verdict.reason
+
+
 async def test_pairs_of_other_revisions_are_not_judged() -> None:
     world = await begun()
     for number in range(50):
