@@ -8,7 +8,6 @@ from dataclasses import replace
 import httpx
 import pytest
 from pydantic import SecretStr
-from sluice.metrics.reader import CounterAddress
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +29,7 @@ from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles, XdsConfig
 from sluice.errors import RoutingRefused, TransientError
 from sluice.metrics.codec import encode_snapshots
+from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.nouns import (
     BP_TOTAL,
