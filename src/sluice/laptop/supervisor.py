@@ -38,6 +38,7 @@ from sluice.platforms.local.platform import LocalPlatform
 from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
 from sluice.runtime.queries import QueryJudge, query_targets
+from sluice.runtime.shadow import ShadowJudge
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class Supervisor:
             platform=platform,
             dataplane=router.dataplane,
             metrics=metrics,
-            judges=(QueryJudge(metrics.faults), ab_tests),
+            judges=(QueryJudge(metrics.faults), ShadowJudge(router.answers), ab_tests),
             journal=journal,
             clock=clock,
             hook=asker,
