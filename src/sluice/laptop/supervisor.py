@@ -28,8 +28,8 @@ from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
 from sluice.laptop.router import LaptopRouter
-from sluice.outcomes import open_outcomes
 from sluice.metrics.prometheus import PrometheusCounts
+from sluice.outcomes import open_outcomes
 from sluice.platforms.clock import SystemClock
 from sluice.platforms.local.folder import StateFolder, state_errors
 from sluice.platforms.local.journal import FileJournal
