@@ -322,7 +322,8 @@ class Replica:
 
     def _environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         _, env = render(self._spec, name=self.name, host=self._world.options.host, ports=ports)
-        return {**inherited_environment(), "PYTHONUNBUFFERED": "1", **env}
+        ours = {"PYTHONUNBUFFERED": "1", "SLUICE_REVISION": self._revision}
+        return {**inherited_environment(), **ours, **env}
 
     @property
     def _workdir(self) -> Path:
