@@ -117,7 +117,7 @@ def _new_pass(story: Story) -> None:
 
 
 def _waits_at_the_gate(story: Story) -> None:
-    story.then.held("Resumed").says("sluice approve taxi --gate ok")
+    story.then.held("Resumed").says("sluice approve taxi ok")
     story.ends("waits at the gate")
 
 

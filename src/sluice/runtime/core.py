@@ -25,7 +25,7 @@ from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
 from sluice.hooks.windows import frozen_until
-from sluice.nouns import Replicas, RevisionId, Snapshot, Verdict, Workload
+from sluice.nouns import Replicas, RevisionId, Snapshot, Verdict, VerdictKind, Workload
 from sluice.reports.model import Decision
 from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
@@ -101,7 +101,9 @@ class Core:
 
     def poll(self, view: View) -> tuple[Action, ...]:
         """A look with counters: judge the pass, if there is one."""
+        asked = self._place()
         actions = self.see(view)
+        view = replace(view, decider=self._decided(view, same=self._place() == asked))
         if not view.problem:
             self.heard |= {item.router: view.at_ms for item in view.snapshots}
             self.rates = update_rates(self.rates, view.at_ms, view.snapshots)
@@ -112,6 +114,26 @@ class Core:
         self.verdict = verdict
         event = Judged(at_ms=view.at_ms, pass_number=self.state.pass_number, verdict=verdict)
         return (*actions, *self.send(event))
+
+    def _place(self) -> tuple[int, int, int]:
+        return self.state.pass_number, self.state.stage, self.state.rung
+
+    def _decided(self, view: View, *, same: bool) -> Verdict | None:
+        """What was said of the present step; what was said of another one counts no more.
+
+        A step that pairs or outcomes decide is never passed by its counters alone.
+        """
+        rung = self.state.at_rung if self.state.mode is Mode.RUNNING else None
+        if rung is None or (rung.shadow is None and rung.goals is None):
+            return None
+        if same and view.decider is not None:
+            return view.decider
+        what = "outcomes" if rung.goals is not None else "pairs of answers"
+        return Verdict(
+            kind=VerdictKind.INCONCLUSIVE,
+            reason=f"nobody has looked at {what} of this step yet",
+            taken_ms=view.at_ms,
+        )
 
     def command(self, event: Event) -> tuple[Action, ...]:
         """A verb of a person.
