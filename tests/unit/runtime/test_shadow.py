@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from tests.unit.runtime.world import NAME, V1, V2, World, plan
+from tests.unit.runtime.world import NAME, SETTINGS, V1, V2, World, plan
 
 from sluice.analysis.shadow import CHECK
 from sluice.engine.plan import ArmSpec, Exit, Fixed, Plan, Rung, Stage
@@ -23,6 +23,7 @@ from sluice.nouns import (
     VerdictKind,
 )
 from sluice.runtime.shadow import WORST_KEPT, memory_of
+from sluice.runtime.simulate import Scenario, one_run
 
 RULES = ShadowRules(pairs=400, compare=(FieldRule(field="fare", atol=0.5),), max_disagreement=0.02)
 Said = Callable[[int], dict[str, object]]
@@ -256,3 +257,19 @@ async def test_what_is_remembered_is_bounded() -> None:
     record = world.loop.releases[NAME].core.apart["shadow"]
     assert len(orjson.dumps(record)) < 16_000
     assert math.isfinite(record["state"]["peak"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "outcome"), [pytest.param(0.0, "promoted", id="good"), (0.5, "aborted")]
+)
+def test_a_plan_with_a_shadow_is_simulated_with_its_pairs(bad: float, outcome: str) -> None:
+    scenario = Scenario(
+        plan=shadow_plan(),
+        settings=SETTINGS,
+        stable_bad={},
+        candidate_bad={"availability": bad},
+        rps=100,
+    )
+    run = one_run(scenario, seed=3)
+    assert run.outcome == outcome
+    assert run.harmed == 0
