@@ -109,6 +109,7 @@ async def test_enough_pairs_that_agree_end_the_stage_and_no_more() -> None:
     verdict = await seconds(world, 3, same)
     assert verdict.kind is VerdictKind.INCONCLUSIVE
     assert "300 of 400 pairs judged" in verdict.reason
+    assert "when 400 pairs of answers are judged" in world.status().next
     await seconds(world, 1, same)
     status = world.status()
     assert [rung.state for rung in status.rungs][:2] == ["done", "active"]
