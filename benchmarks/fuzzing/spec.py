@@ -75,9 +75,9 @@ def _objects(rng: random.Random) -> None:
         _said(error)
         return
     assert not refused, "an unknown field was accepted"
-    kept = {document["kind"] + "/" + document["metadata"]["name"]: document for document in objects}
     for document in documents:
-        given = kept[f"{document.kind}/{document.name}"]
+        names = (document.kind, document.name)
+        given = next(o for o in objects if (o["kind"], o["metadata"]["name"]) == names)
         assert _shape(to_object(document)) == _shape(given), "a field was dropped"
     _used(documents)
 

@@ -124,10 +124,10 @@ class Core:
         A step that pairs or outcomes decide is never passed by its counters alone.
         """
         rung = self.state.at_rung if self.state.mode is Mode.RUNNING else None
-        if rung is None or (rung.shadow is None and rung.goals is None):
-            return None
         if same and view.decider is not None:
             return view.decider
+        if rung is None or (rung.shadow is None and rung.goals is None):
+            return None
         what = "outcomes" if rung.goals is not None else "pairs of answers"
         return Verdict(
             kind=VerdictKind.INCONCLUSIVE,

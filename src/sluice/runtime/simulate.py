@@ -4,12 +4,11 @@ Requests are split between the revisions by the weight that the engine decided, 
 the stated probability of the revision that got them; so are copies. Everything else (counters,
 checks, ramp, machine) is what runs in production.
 
-What is not counted by routers is not drawn: pairs of answers always agree, a test is decided at
-once for the candidate, and every question is answered with yes. Further variants of a test are as
+What users do afterwards is not drawn: a test is decided at once for the candidate, and every
+question is answered with yes. Further variants of a test are as
 good as stable.
 """
 
-import math
 import os
 import random
 from collections import Counter, defaultdict
@@ -37,6 +36,8 @@ from sluice.nouns import (
 )
 from sluice.reports.model import SimulationResult
 from sluice.runtime.core import Core, View
+from sluice.runtime.draws import binomial
+from sluice.runtime.simulated_pairs import SimulatedPairs
 from sluice.spec import AnalysisSettings
 
 STABLE, CANDIDATE = RevisionId("stable"), RevisionId("candidate")
@@ -185,8 +186,9 @@ class _World:
     """When a late fault began; 0: not yet, or from the start."""
     before_fault: int = 0
     sums: defaultdict[RevisionId, _Sums] = field(default_factory=lambda: defaultdict(_Sums))
-    copies: _Sums = field(default_factory=_Sums)
+    copied: _Sums = field(default_factory=_Sums)
     """Of the candidate, as a shadow."""
+    pairs: SimulatedPairs = field(default_factory=SimulatedPairs)
     core: Core = field(init=False)
 
     def __post_init__(self) -> None:
@@ -201,13 +203,13 @@ class _World:
     def tick(self, ms: int) -> None:
         """Requests come in under the present weights; then the controller looks."""
         self.now_ms += ms
-        self._traffic(ms / 1000)
+        copied = self._traffic(ms / 1000)
         self.core.poll(
             View(
                 at_ms=self.now_ms,
                 replicas=self._replicas(),
                 snapshots=self._read(),
-                decider=self._decided(),
+                decider=self._decided() or self.pairs.look(self.core, self.now_ms, *copied),
             )
         )
         self._acknowledge()
@@ -218,14 +220,11 @@ class _World:
         self._acknowledge()
 
     def _decided(self) -> Verdict | None:
-        """What pairs and outcomes would say; None on a rung that counters decide."""
+        """What outcomes would say of a test; None on any other rung."""
         state = self.core.state
-        rung = state.at_rung if state.mode is Mode.RUNNING else None
-        if rung is None or (rung.shadow is None and rung.goals is None):
+        if state.mode is not Mode.RUNNING or state.at_rung.goals is None:
             return None
-        pairs = rung.shadow.pairs if rung.shadow is not None else 0
-        kind = VerdictKind.PASSED if self.copies.total >= pairs else VerdictKind.INCONCLUSIVE
-        return Verdict(kind=kind, reason="not drawn by the simulation", taken_ms=self.now_ms)
+        return Verdict(kind=VerdictKind.PASSED, reason="a test is not drawn", taken_ms=self.now_ms)
 
     def _observe(self) -> None:
         ready = tuple((item.revision, len(item.ready)) for item in self._replicas())
@@ -236,7 +235,8 @@ class _World:
         if state.acknowledged < state.generation:
             self.core.acknowledged(self.now_ms, state.generation)
 
-    def _traffic(self, seconds: float) -> None:
+    def _traffic(self, seconds: float) -> tuple[int, int]:
+        """One interval; how many requests were copied, and how many of the copies failed."""
         self.carry += self.scenario.rps * seconds
         requests = int(self.carry)
         self.carry -= requests
@@ -258,12 +258,13 @@ class _World:
             self.fault_ms = self.now_ms - int(seconds * 1000)
             self.before_fault = self.sums[CANDIDATE].total
         rates = self.scenario.candidate_bad if faulty else self.scenario.stable_bad
-        self._count(self.copies, copies, rates)
+        failed = self._count(self.copied, copies, rates)
         for revision, got in split.items():
             if revision == CANDIDATE:
                 self.harmed += self._count(self.sums[CANDIDATE], got, rates)
             else:
                 self._count(self.sums[revision], got, self.scenario.stable_bad)
+        return copies, failed
 
     def _count(self, sums: _Sums, requests: int, rates: Mapping[str, float]) -> int:
         """Draw the bad ones among requests; how many users would have noticed."""
@@ -281,7 +282,7 @@ class _World:
             (revision, Purpose.LIVE, self.sums[revision])
             for revision in dict.fromkeys((CANDIDATE, STABLE, *self.sums))
         ]
-        counted.append((CANDIDATE, Purpose.MIRROR, self.copies))
+        counted.append((CANDIDATE, Purpose.MIRROR, self.copied))
         arms = tuple(
             ArmCounts(revision=revision, purpose=purpose, counts=_counts(objectives, sums))
             for revision, purpose, sums in counted
@@ -318,22 +319,3 @@ def _counts(objectives: tuple[Objective, ...], sums: _Sums) -> Counts:
 
 def _workload(revision: RevisionId) -> Workload:
     return Workload(release="simulated", revision=revision, template={})
-
-
-def binomial(source: random.Random, n: int, p: float) -> int:
-    """One draw from Bin(n, p), exact, by waiting times: about n·min(p, 1-p) random numbers."""
-    if p <= 0.0 or n <= 0:
-        return 0
-    if p >= 1.0:
-        return n
-    if p > 0.5:
-        return n - binomial(source, n, 1.0 - p)
-    scale = math.log1p(-p)
-    hits, place = 0, 0
-    while True:
-        # Compared before it is rounded: at the smallest rates the wait is infinite.
-        wait = math.log(1.0 - source.random()) / scale
-        if wait > n or place + int(wait) + 1 > n:
-            return hits
-        place += int(wait) + 1
-        hits += 1

@@ -269,9 +269,10 @@ def _next_decision(state: State, plan: Plan) -> str:
     if deadline is not None:
         policy = state.at_stage.on_inconclusive
         end = f"; {policy} in {duration(max(0, deadline - state.stage_ms))} (deadline)"
+    shadow = state.at_rung.shadow
+    if shadow is not None:
+        return f"goes on when {shadow.pairs:,} pairs of answers are judged{end}"
     if state.verdict is VerdictKind.PASSED:
         return f"{goes} in {duration(bake)} (minBake){end}" if bake > 0 else f"{goes} now"
     baked = f" and {duration(bake)} more of minBake are over" if bake > 0 else ""
-    shadow = state.at_rung.shadow
-    passed = f"{shadow.pairs:,} pairs agree" if shadow is not None else "the checks pass"
-    return f"{goes} when {passed}{baked}{end}"
+    return f"{goes} when the checks pass{baked}{end}"

@@ -45,7 +45,7 @@ class Variant(Related):
             yield ("name",), "is the control's name, which takes the rest of the users"
         elif name == FIRST and "template" in raw:
             yield ("template",), "candidate runs spec.template: remove it here"
-        elif isinstance(name, str) and name != FIRST and "template" not in raw:
+        elif isinstance(name, str) and name != FIRST and raw.get("template") is None:
             yield ("template",), f"is missing: what {shown(name)} runs"
 
 

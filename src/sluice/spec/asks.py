@@ -77,7 +77,7 @@ class HttpAsk(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One address."""
-        if len([key for key in ("path", "url") if key in raw]) != 1:
+        if len([key for key in ("path", "url") if raw.get(key) is not None]) != 1:
             yield (), "give path (asked of the candidate) or url, one of the two"
 
     @property

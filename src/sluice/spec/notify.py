@@ -25,7 +25,7 @@ class WebhookOut(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One address."""
-        if len([key for key in _ADDRESS if key in raw]) != 1:
+        if len([key for key in _ADDRESS if raw.get(key) is not None]) != 1:
             yield (), "give url, or urlEnv where the address is a secret: one of the two"
 
 
@@ -42,7 +42,7 @@ class SlackOut(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One address."""
-        if len([key for key in _ADDRESS if key in raw]) != 1:
+        if len([key for key in _ADDRESS if raw.get(key) is not None]) != 1:
             yield (), "give urlEnv, or url where the address is no secret: one of the two"
 
 
@@ -59,7 +59,7 @@ class NotifySpec(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One receiver an item."""
-        if len([key for key in ("webhook", "slack") if key in raw]) != 1:
+        if len([key for key in ("webhook", "slack") if raw.get(key) is not None]) != 1:
             yield (), "give webhook or slack, one of the two: further ones are further items"
 
     @property

@@ -58,7 +58,7 @@ class ObjectiveRef(Related):
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """One thing to judge by."""
-        given = [key for key in ("sloRef", "prometheus") if key in raw]
+        given = [key for key in ("sloRef", "prometheus") if raw.get(key) is not None]
         if not given:
             yield ("sloRef",), "is missing (Name of an SLO document): name one, or give prometheus"
         elif len(given) > 1:

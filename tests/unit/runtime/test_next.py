@@ -24,7 +24,10 @@ def test_a_question_to_a_person_names_the_command() -> None:
 
 def test_a_shadow_waits_for_pairs_and_then_for_a_person() -> None:
     driver = Driver(shadowing()).running()
-    assert what_next(driver.state) == "goes on when 100 pairs agree; hold in 1m (deadline)"
+    assert (
+        what_next(driver.state)
+        == "goes on when 100 pairs of answers are judged; hold in 1m (deadline)"
+    )
     driver.poll(VerdictKind.PASSED, times=2)
     assert what_next(driver.state) == "`sluice promote taxi` goes on"
 

@@ -15,7 +15,8 @@ from sluice.engine.canary import GateStep, Pause, SetWeight
 from sluice.engine.plan import Plan
 from sluice.nouns import Objective
 from sluice.reports.model import SimulationResult
-from sluice.runtime.simulate import binomial, simulate
+from sluice.runtime.draws import binomial
+from sluice.runtime.simulate import simulate
 from sluice.spec import to_plan
 
 SLO_99 = replace(
