@@ -283,6 +283,14 @@ class ArmCounts:
     """Requests in flight at this moment."""
     shielded: int = 0
     """Of ``counts.errors``: failures that the user did not see, because stable answered instead."""
+    extra: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """(events, bad events) of objectives of kind ``query``, cumulative, by objective name."""
+
+    def of(self, objective: "Objective") -> tuple[int, int]:
+        """(requests, bad requests) of an objective's SLI on this arm, cumulative."""
+        if objective.kind == "query":
+            return self.extra.get(objective.name, (0, 0))
+        return objective.bad(self.counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,6 +500,8 @@ class Evidence:
     ratio_low: float = 0.0
     ratio_high: float = float("inf")
     """Interval of candidate rate / stable rate."""
+    acts: bool = True
+    """False: of an objective in dry run, which neither aborts nor holds nor slows the ramp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -543,6 +553,11 @@ class Verdict:
     """Reason constant of a failure that is not a failed check (``ControlWon``)."""
     winner: str = ""
     """The variant that a passed test is won by; empty: the candidate."""
+    sick: str = ""
+    """Endpoint of the candidate that alone fails: it is to be replaced, the version is not judged
+    by it."""
+    warnings: tuple[str, ...] = ()
+    """What people should know and no check acts on, one line each."""
 
 
 # --- what runs ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ All methods are async and idempotent: asking again for what is already so change
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sluice.nouns import Ack, Capabilities, Fragment, Replicas, Snapshot, Workload
+from sluice.nouns import Ack, Capabilities, Fragment, Replicas, RevisionId, Snapshot, Workload
 
 
 class Clock(Protocol):
@@ -34,6 +34,13 @@ class Platform(Protocol):
 
     async def observe(self, release: str) -> Sequence[Replicas]:
         """Every revision of a release that has, or was asked for, replicas."""
+        ...
+
+    async def replace(self, release: str, revision: RevisionId, endpoint: str) -> None:
+        """Drain one replica, named as its endpoint is, and start another in its place.
+
+        Returns at once. A name that is not ready, or that is draining already, changes nothing.
+        """
         ...
 
     async def remove(self, release: str) -> None:

@@ -77,8 +77,22 @@ def score(
     Source: M_t = (M_{t-1} + gamma_t) L_t, E_t = mean M_t + (1 - sum of gamma so far): a mixture of
     e-processes, each 1 before its start, so Ville's bound holds for the whole.
     """
-    weights = mixture.log_weights
-    stake = restarts.log_stake(mixture.used)
+    weights = moved(mixture.log_weights, log_factors, restarts.log_stake(mixture.used))
+    used = mixture.used + 1
+    value = log_mean_exp(weights, rest=restarts.unspent(used))
+    return Mixture(
+        log_weights=weights,
+        log_e=value,
+        used=used,
+        requests=mixture.requests + requests,
+        peak=max(mixture.peak, value),
+    )
+
+
+def moved(
+    weights: tuple[float, ...], log_factors: Sequence[float] | None, stake: float | None
+) -> tuple[float, ...]:
+    """Capitals after a stake joined (None: none) and the poll was scored (None: factors 1)."""
     if stake is not None:
         weights = tuple(
             [
@@ -88,12 +102,17 @@ def score(
         )
     if log_factors is not None:
         weights = tuple([a + b for a, b in zip(weights, log_factors, strict=True)])
-    used = mixture.used + 1
-    value = log_mean_exp(weights, rest=restarts.unspent(used))
+    return weights
+
+
+def at_most_one(mixture: Mixture) -> Mixture:
+    """The process from now on with what it gained given back: still an e-process, because a
+    capital may be thrown away at any time.
+    """
+    surplus = max(0.0, mixture.log_e)
     return Mixture(
-        log_weights=weights,
-        log_e=value,
-        used=used,
-        requests=mixture.requests + requests,
-        peak=max(mixture.peak, value),
+        log_weights=tuple(weight - surplus for weight in mixture.log_weights),
+        log_e=mixture.log_e - surplus,
+        used=mixture.used,
+        requests=mixture.requests,
     )

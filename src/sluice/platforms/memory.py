@@ -88,6 +88,19 @@ class MemoryPlatform:
         self._sweep()
         return [self._look(item) for (name, _), item in self._revisions.items() if name == release]
 
+    async def replace(self, release: str, revision: RevisionId, endpoint: str) -> None:
+        """See ``ports.Platform``."""
+        self._sweep()
+        known = self._revisions.get((release, revision))
+        if known is None or known.desired == 0:
+            return
+        ready = {item.name for item in self._look(known).ready}
+        for replica in list(known.replicas):
+            if replica.endpoint.name == endpoint and endpoint in ready:
+                replica.drained_ms = self._clock.now_ms()
+                known.replicas.append(self._start(known))
+        self._sweep()
+
     async def remove(self, release: str) -> None:
         """See ``ports.Platform``."""
         for (name, _), revision in list(self._revisions.items()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, observe, start
+from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, Split, observe, start
 from sluice.analysis.decided import guarded
 from sluice.analysis.rates import update as update_rates
 from sluice.engine.actions import Action, Record, Refused
@@ -20,10 +20,10 @@ from sluice.engine.events import (
     Observed,
 )
 from sluice.engine.machine import decide
-from sluice.engine.plan import Plan
+from sluice.engine.plan import CANDIDATE, Fixed, Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
-from sluice.nouns import Replicas, RevisionId, Snapshot, Verdict, Workload
+from sluice.nouns import Purpose, Replicas, RevisionId, Snapshot, Verdict, Workload
 from sluice.reports.model import Decision
 from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
@@ -44,6 +44,20 @@ class View:
     """Why the counters could not be read."""
     decider: Verdict | None = None
     """What pairs of answers or outcomes of users say, on a rung that they decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """One poll as it was judged: enough to judge it again."""
+
+    poll: Poll
+    after_ms: int
+    """Time of the used poll before it: which state it was added to."""
+    settings: AnalysisSettings
+    baseline: tuple[Snapshot, ...] | None
+    """Counters at the beginning of the pass, with its first poll only."""
+    decider: Verdict | None
+    """What was guarded, on a rung that something else decides."""
 
 
 @dataclass(kw_only=True)
@@ -68,6 +82,8 @@ class Core:
     """What the judges of this pass remember beside the counters, as JSON values by judge."""
     fresh: list[Decision] = field(default_factory=list)
     """Decisions that the journal does not have yet."""
+    judged: Judging | None = None
+    """How the newest verdict came about; the journal keeps it."""
 
     # --- what happens ---
 
@@ -134,27 +150,65 @@ class Core:
         if subject is None:
             return None
         candidate, stable = subject
+        baseline = None
         if self.analysis is None or self.analysis_pass != self.state.pass_number:
             if view.problem or self._silent(view):
                 return None
             self.judged_by = self.settings
-            self.analysis = start(self.config, view.snapshots)
+            baseline = view.snapshots
+            self.analysis = start(self.config, baseline)
             self.analysis_pass = self.state.pass_number
-        poll = Poll(
+        poll = self._asked(view, candidate, stable)
+        self.judged = Judging(
+            poll=poll,
+            after_ms=self.analysis.taken_ms,
+            settings=self.judged_by or self.settings,
+            baseline=baseline,
+            decider=view.decider,
+        )
+        self.analysis, verdict = judge(self.judged, self.analysis)
+        if verdict.sick:
+            self._note(view.at_ms, "PodReplaced", "OnlyThisPodFails", verdict)
+        return verdict
+
+    def _asked(self, view: View, candidate: RevisionId, stable: RevisionId | None) -> Poll:
+        limit = (self.judged_by or self.settings).warm_up_ms
+        ready = next((item for item in view.replicas if item.revision == candidate), None)
+        since = ready.ready_since_ms if ready is not None else {}
+        young = tuple(name for name, at in since.items() if view.at_ms - at < limit)
+        return Poll(
             taken_ms=view.at_ms,
             snapshots=view.snapshots,
             candidate=candidate,
             stable=stable,
-            warming=self._warming(view, candidate),
+            purpose=self._purpose(),
+            young=young,
+            settled=len(ready.ready) - len(young) if ready is not None else 1,
+            split=self._split(),
             problem=view.problem,
             rate_rps=self.rates.highest_rps,
             interval_s=self.rates.longest_interval_s,
         )
-        config = self.config
-        if stable is None:
-            config = replace(config, comparisons=False)
-        self.analysis, verdict = observe(config, self.analysis, poll)
-        return guarded(verdict, view.decider) if view.decider is not None else verdict
+
+    def _purpose(self) -> Purpose:
+        """Which of the candidate's requests the rung is about: live ones wherever it has any."""
+        if self.state.mode is not Mode.RUNNING:
+            return Purpose.LIVE
+        rung = self.state.at_rung
+        arms = [arm.purpose for arm in rung.arms if arm.variant == CANDIDATE]
+        others = [purpose for purpose in arms if purpose is not Purpose.LIVE]
+        idle = isinstance(rung.weight, Fixed) and rung.weight.weight_bp == 0
+        if others and (idle or Purpose.LIVE not in arms):
+            return Purpose.MIRROR if Purpose.MIRROR in others else others[0]
+        return Purpose.LIVE
+
+    def _split(self) -> Split | None:
+        state = self.state
+        routing = state.routing
+        if routing is None or routing.sticky is not None or state.acknowledged < state.generation:
+            return None
+        shares = tuple((arm.revision, arm.weight_bp) for arm in routing.live)
+        return Split(generation=state.generation, shares=shares)
 
     def _silent(self, view: View) -> bool:
         """Whether a router that was heard lately is missing from this reading.
@@ -167,7 +221,7 @@ class Core:
     @property
     def config(self) -> AnalysisConfig:
         """How the running pass is judged."""
-        return _config(self.judged_by or self.settings)
+        return config_of(self.judged_by or self.settings)
 
     def _subject(self) -> tuple[RevisionId, RevisionId | None] | None:
         """(candidate, stable) to judge: in a pass, or after a switch that is watched."""
@@ -178,13 +232,6 @@ class Core:
         if state.mode is Mode.STEADY and watched and state.stable is not None:
             return state.stable, None
         return None
-
-    def _warming(self, view: View, candidate: RevisionId) -> bool:
-        limit = (self.judged_by or self.settings).warm_up_ms
-        ready = next((item for item in view.replicas if item.revision == candidate), None)
-        if ready is None:
-            return False
-        return any(view.at_ms - since < limit for since in ready.ready_since_ms.values())
 
     # --- keeping ---
 
@@ -209,6 +256,28 @@ class Core:
         self.decisions = [*self.decisions[-(DECISIONS_KEPT - 1) :], decision]
         self.fresh.append(decision)
 
+    def _note(self, at_ms: int, kind: str, reason: str, verdict: Verdict) -> None:
+        """Keep what was done outside of the engine, with its evidence."""
+        state = self.state
+        self.verdict = verdict
+        self._keep(
+            Record(
+                kind=kind,
+                reason=reason,
+                message=verdict.reason,
+                at_ms=at_ms,
+                pass_number=state.pass_number,
+                revision=state.candidate or state.stable,
+                stage=state.stage,
+                rung=state.rung,
+                rung_name=state.at_rung.name if state.mode is Mode.RUNNING else "",
+                from_bp=None,
+                to_bp=None,
+                generation=state.generation,
+                by="",
+            )
+        )
+
     def effective(self, generation: int, at_ms: int) -> None:
         """All routers serve a generation since ``at_ms``: how long its decisions took to work."""
         self.decisions = [_timed(item, generation, at_ms) for item in self.decisions]
@@ -228,8 +297,24 @@ def _timed(decision: Decision, generation: int, at_ms: int) -> Decision:
     return replace(decision, effect_ms=max(0, at_ms - decision.at_ms))
 
 
+def judge(judging: Judging, state: AnalysisState) -> tuple[AnalysisState, Verdict]:
+    """Judge a poll: the same for a release that runs and for one that is replayed.
+
+    Args:
+        judging: The poll, and what it is judged by.
+        state: The analysis before it.
+    """
+    config = config_of(judging.settings)
+    if judging.poll.stable is None:
+        config = replace(config, comparisons=False)
+    after, verdict = observe(config, state, judging.poll)
+    if judging.decider is not None:
+        verdict = guarded(verdict, judging.decider)
+    return after, verdict
+
+
 @lru_cache(maxsize=1_000)
-def _config(settings: AnalysisSettings) -> AnalysisConfig:
+def config_of(settings: AnalysisSettings) -> AnalysisConfig:
     """The analysis' own settings; made once per policy, because every poll asks."""
     return AnalysisConfig(
         objectives=settings.objectives,
@@ -238,4 +323,7 @@ def _config(settings: AnalysisSettings) -> AnalysisConfig:
         delta=settings.delta,
         polls=settings.polls,
         warm_up_ms=settings.warm_up_ms,
+        latency_order=settings.latency_order,
+        compare_client_errors=settings.compare_client_errors,
+        max_harmed=settings.max_harmed,
     )

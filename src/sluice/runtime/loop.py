@@ -29,6 +29,7 @@ from sluice.runtime.checkpoint import decision_from_json, from_record
 from sluice.runtime.core import Core, View
 from sluice.runtime.judges import Judge
 from sluice.runtime.keeper import Keeper
+from sluice.runtime.replay import KINDS
 from sluice.runtime.status import status_of
 from sluice.runtime.tracked import Tracked
 from sluice.spec import AnalysisSettings
@@ -214,6 +215,7 @@ class Loop:
         )
         if poll:
             core.poll(view)
+            await self._replace_sick(name, tracked, view.at_ms)
         else:
             core.see(view)
         if view.problem:
@@ -223,6 +225,19 @@ class Loop:
         await self._act(name, tracked)
         if poll:
             await self._keeper.keep_poll(tracked, view)
+
+    async def _replace_sick(self, name: str, tracked: Tracked, at_ms: int) -> None:
+        """One pod of the candidate alone fails: the platform starts another."""
+        core = tracked.core
+        verdict, judged = core.verdict, core.judged
+        if verdict is None or judged is None or not verdict.sick or verdict.taken_ms != at_ms:
+            return
+        try:
+            await self._platform.replace(name, judged.poll.candidate, verdict.sick)
+        except TransientError as error:
+            tracked.problem("replace", f"pod {verdict.sick} cannot be replaced: {error}")
+        else:
+            tracked.solved("replace")
 
     async def _decided_apart(self, core: Core) -> tuple[Verdict | None, str]:
         """What the judges say of the present rung, or why they cannot."""
@@ -373,6 +388,15 @@ class Loop:
         """Every used poll that the journal kept, oldest first."""
         entries = await self._journal.entries(name)
         return [entry for entry in entries if entry.get("entry") == "poll"]
+
+    async def kept(self, name: str, pass_number: int) -> list[Mapping[str, object]]:
+        """What the journal kept of how a pass was judged, oldest first: see ``runtime.replay``."""
+        entries = await self._journal.entries(name)
+        return [
+            entry
+            for entry in entries
+            if entry.get("entry") in KINDS and entry.get("pass_number") == pass_number
+        ]
 
 
 def _spec_of(state: State, settings: AnalysisSettings) -> tuple[object, ...]:
