@@ -105,14 +105,13 @@ def moved(
     return weights
 
 
-def at_most_one(mixture: Mixture) -> Mixture:
-    """The process from now on with what it gained given back: still an e-process, because a
-    capital may be thrown away at any time.
+def anew(mixture: Mixture, capital: float) -> Mixture:
+    """Another process over the same alternatives, with this much to begin with.
+
+    The chance that it ever crosses a threshold is ``capital`` times that of a whole one, and adds
+    to that of the process it takes the place of.
     """
-    surplus = max(0.0, mixture.log_e)
     return Mixture(
-        log_weights=tuple(weight - surplus for weight in mixture.log_weights),
-        log_e=mixture.log_e - surplus,
-        used=mixture.used,
-        requests=mixture.requests,
+        log_weights=(log(capital),) * len(mixture.log_weights),
+        log_e=log(capital),
     )

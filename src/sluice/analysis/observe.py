@@ -205,7 +205,7 @@ def _scored(
     )
     average = combine(constants, after, shared=turn.shared)
     if average >= constants.fail_at > after.peak:
-        well = sick.found(config, constants, after, poll, shared=turn.shared)
+        well = sick.found(config, constants, after, poll, total=average, shared=turn.shared)
         if well is not None:
             return well
     return replace(after, log_e=average, peak=max(after.peak, average))

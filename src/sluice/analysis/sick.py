@@ -4,10 +4,15 @@ from dataclasses import replace
 
 from sluice.analysis import pods
 from sluice.analysis.average import combine
-from sluice.analysis.mixture import at_most_one
+from sluice.analysis.mixture import anew
 from sluice.analysis.pods import LEANING, REPLACEMENTS, SPARED_MS, Pod
 from sluice.analysis.rules import Rules
 from sluice.analysis.state import AnalysisConfig, AnalysisState, Poll
+
+
+_NOT_YET = 1e-9
+_PASS_AGAIN = 0.25
+"""Capital of PASS after a replacement: with two of them ``beta`` is at most 1.5 times itself."""
 
 
 def objective_of(config: AnalysisConfig) -> int | None:
@@ -28,23 +33,29 @@ def found(
     state: AnalysisState,
     poll: Poll,
     *,
+    total: float,
     shared: bool,
 ) -> AnalysisState | None:
-    """The state without the one pod that fails, in a poll in which the average reached 1/alpha.
+    """What becomes of a poll in which the average reached 1/alpha, when one pod may be the reason.
+
+    When the other pods fail as well, it is the version. When they do not and this pod is proven
+    worse than they are, the pass goes on without it. In between nothing is decided yet: a few
+    requests later it will be one or the other.
 
     The least of the e-values without one pod is an e-value for "the version is good, one pod is
-    not"; going on with that pod's process from here keeps it one. PASS gives back what it had
-    gained, because its proof had that pod's answers in it.
+    not"; going on with that pod's process from here keeps it one. PASS begins again, because its
+    proof had that pod's answers in it.
 
     Args:
         config: How the pass is judged.
         constants: The rules of the pass.
         state: Evidence after the poll.
         poll: When.
+        total: The average that reached it, in logarithms.
         shared: Whether shares can be trusted.
 
     Returns:
-        None: it is the version; there is one pod only, nobody knows the others, or two were
+        The state to go on with; None: it is the version, there is one pod only, or two were
         replaced already.
     """
     index = objective_of(config)
@@ -59,8 +70,11 @@ def found(
             best = value, pod
     assert best is not None  # noqa: S101  # there are two pods at least
     average, pod = best
-    if average >= LEANING or not pods.others_were_seen(state.pods, pod):
+    if average >= LEANING:
         return None
+    if not pods.differs(state.pods, pod):
+        # Below 1/alpha, so that it is not taken for a failed check.
+        return replace(state, log_e=min(total, constants.fail_at - _NOT_YET))
     slo, regression = pods.without(pod, known.slo, known.regression, constants.restarts)
     cleaned = replace(
         known,
@@ -68,8 +82,8 @@ def found(
         bad_candidate=max(0, known.bad_candidate - pod.bad),
         slo=slo,
         regression=regression,
-        ratio=at_most_one(known.ratio),
-        budget=at_most_one(known.budget),
+        ratio=anew(known.ratio, _PASS_AGAIN),
+        budget=anew(known.budget, _PASS_AGAIN),
     )
     return replace(
         state,
