@@ -9,7 +9,6 @@ from sluice.analysis.pods import LEANING, REPLACEMENTS, SPARED_MS, Pod
 from sluice.analysis.rules import Rules
 from sluice.analysis.state import AnalysisConfig, AnalysisState, Poll
 
-
 _NOT_YET = 1e-9
 _PASS_AGAIN = 0.25
 """Capital of PASS after a replacement: with two of them ``beta`` is at most 1.5 times itself."""

@@ -82,8 +82,11 @@ def replay(
         baseline = _SNAPSHOTS.validate_python(began["snapshots"])
         states: dict[int, AnalysisState] = {0: start(config_of(settings), baseline)}
         found: list[Mismatch] = []
+        judged = 0
         for entry in polls:
             before = states.get(int(entry["after_ms"]))
+            if before is None and found:
+                break  # what follows a difference differs too
             if before is None:
                 gap = f"the journal lacks the poll before the one of {entry['at_ms']}"
                 return _from_decisions(pass_number, decisions, gap)
@@ -101,13 +104,14 @@ def replay(
             after, verdict = judge(judging, before)
             # By time, not only the newest: a controller that was killed went on from an older one.
             states[after.taken_ms] = after
+            judged += 1
             again = plain(verdict)
             if again != entry["verdict"]:
                 found.append(_mismatch(int(entry["at_ms"]), entry["verdict"], again))
     except (KeyError, ValidationError) as problem:
         raise StateError(f"pass {pass_number}: a kept poll cannot be read: {problem}") from problem
     return Replay(
-        pass_number=pass_number, source="polls", verdicts=len(polls), mismatches=tuple(found)
+        pass_number=pass_number, source="polls", verdicts=judged, mismatches=tuple(found)
     )
 
 
