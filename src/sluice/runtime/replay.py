@@ -110,9 +110,7 @@ def replay(
                 found.append(_mismatch(int(entry["at_ms"]), entry["verdict"], again))
     except (KeyError, ValidationError) as problem:
         raise StateError(f"pass {pass_number}: a kept poll cannot be read: {problem}") from problem
-    return Replay(
-        pass_number=pass_number, source="polls", verdicts=judged, mismatches=tuple(found)
-    )
+    return Replay(pass_number=pass_number, source="polls", verdicts=judged, mismatches=tuple(found))
 
 
 def _mismatch(at_ms: int, kept: Mapping[str, Any], again: Mapping[str, Any]) -> Mismatch:
