@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from sluice.cli.exits import ExitCode
-from sluice.cli.main import COMMANDS, EXAMPLES, app
+from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, app
 
 _HEAD = """\
 # The command line
@@ -31,7 +31,13 @@ def page() -> str:
         if title != panel:
             parts.append(f"## {title}\n")
             panel = title
-        parts.append(_command(function.__name__, group.commands[function.__name__]))
+        name = function.__name__
+        parts.append(_command(name, group.commands[name], EXAMPLES[name]))
+    for _, name, about, verbs in GROUPS:
+        parts.append(f"## {name}\n\n{about}\n")
+        for function, example in verbs:
+            verb = group.commands[name].commands[function.__name__]
+            parts.append(_command(f"{name} {function.__name__}", verb, example))
     return "\n".join(parts)
 
 
@@ -61,10 +67,12 @@ def _overview() -> str:
     for _, function, _ in COMMANDS:
         first = (function.__doc__ or "").strip().splitlines()[0]
         rows.append(f"| [`{function.__name__}`](#{function.__name__}) | {first} |")
+    for _, name, about, _ in GROUPS:
+        rows.append(f"| [`{name}`](#{name}) | {about} |")
     return "\n".join(rows) + "\n"
 
 
-def _command(name: str, command: Any) -> str:
+def _command(name: str, command: Any, example: str) -> str:
     words = [param for param in command.params if param.param_type_name == "argument"]
     usage = " ".join(["sluice", name, *(param.metavar for param in words), "[OPTIONS]"])
     about = "\n".join(line.strip() for line in (command.help or "").splitlines())
@@ -72,7 +80,7 @@ def _command(name: str, command: Any) -> str:
     rows = [_option(param) for param in command.params if param.name != "help"]
     if rows:
         lines += ["| option | meaning | default |", "|---|---|---|", *rows, ""]
-    lines.append(f"Example: `{EXAMPLES[name]}`\n")
+    lines.append(f"Example: `{example}`\n")
     return "\n".join(lines)
 
 

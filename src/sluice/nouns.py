@@ -93,6 +93,19 @@ class Shield:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Stable's and the candidate's answers to mirrored requests are kept, to be compared."""
+
+    noise_bp: int = 0
+    """Share of mirrored requests that stable answers a second time, so that it is compared with
+    itself, basis points."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise_bp <= BP_TOTAL:
+            raise InvariantError(f"noise share {self.noise_bp} bp is outside 0..{BP_TOTAL}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """The request header that selects a forced or preview arm."""
 
@@ -146,6 +159,8 @@ class Routing:
     """Live weight of candidates returns to stable when not renewed for so long; None: no lease."""
     no_mirror: tuple[Match, ...] = ()
     """Requests that must not be repeated, never mirrored."""
+    capture: Capture | None = None
+    """Keep the answers to mirrored requests; None: mirrored requests are only counted."""
 
     def __post_init__(self) -> None:
         live = [arm for arm in self.arms if arm.purpose is Purpose.LIVE]
@@ -158,11 +173,20 @@ class Routing:
             raise InvariantError(f"release {self.release}: a revision has two live arms")
         if not self.hosts:
             raise InvariantError(f"release {self.release}: routing has no host")
+        if self.capture is not None and not self.mirrored:
+            raise InvariantError(f"release {self.release}: captures answers, but mirrors nothing")
 
     @property
     def live(self) -> tuple[Arm, ...]:
         """Live arms in order; the last one is stable."""
         return tuple(arm for arm in self.arms if arm.purpose is Purpose.LIVE)
+
+    @property
+    def mirrored(self) -> tuple[Arm, ...]:
+        """Arms that get copies of requests."""
+        return tuple(
+            arm for arm in self.arms if arm.purpose is Purpose.MIRROR and arm.weight_bp > 0
+        )
 
     @property
     def fallback(self) -> RevisionId:
@@ -309,6 +333,58 @@ class Snapshot:
             if arm.revision == revision and arm.purpose is purpose:
                 return arm
         return None
+
+
+# --- pairs of answers ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer to a mirrored request, as the router saw it."""
+
+    status: int
+    duration_us: int
+    """From the request's arrival at the upstream side of the router to the answer's last byte."""
+    media_type: str = ""
+    """``content-type``; empty: none was given."""
+    encoding: str = ""
+    """``content-encoding``; empty: none."""
+    json_bytes: int | None = None
+    """Length of the JSON that precedes binary tensors; None: there are none."""
+    body: bytes = b""
+    """Empty when ``cut``."""
+    cut: bool = False
+    """The body was longer than the router keeps: not compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two answers to the same request."""
+
+    request_id: str
+    stable: RevisionId
+    candidate: RevisionId
+    primary: Answer
+    """Stable's: what the user got."""
+    shadow: Answer
+    """The candidate's: what nobody saw."""
+    again: Answer | None = None
+    """Stable's, asked a second time; None: it was not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairBatch:
+    """What routers captured since a cursor."""
+
+    pairs: tuple[Pair, ...]
+    cursors: Mapping[str, str]
+    """Where to go on, by router."""
+    missed: int = 0
+    """Pairs that a router had to drop before they were read."""
+    alone: int = 0
+    """Answers of stable to which no answer of the candidate came in time."""
+    more: bool = False
+    """There are further pairs already."""
 
 
 # --- what a plan asks of the world -----------------------------------------------------------

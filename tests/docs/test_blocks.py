@@ -92,8 +92,13 @@ def cli_fault(words: list[str]) -> str:
         return ""
     if words[0] not in COMMANDS:
         return f"no such verb: {words[0]}"
+    command, rest = COMMANDS[words[0]], words[1:]
+    if hasattr(command, "commands"):
+        if not rest or rest[0] not in command.commands:
+            return f"no such verb: {' '.join(words[:2])}"
+        command, rest = command.commands[rest[0]], rest[1:]
     try:
-        COMMANDS[words[0]].make_context(words[0], list(words[1:]))
+        command.make_context(words[0], list(rest))
     except TyperException as error:
         return f"sluice {' '.join(words)}: {error.format_message()}"
     return ""

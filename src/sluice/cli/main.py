@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from sluice.cli import deploy, drift, look, offline, service, verbs
+from sluice.cli import assign, deploy, drift, look, offline, service, slo, verbs
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
 from sluice.errors import SluiceError, SpecError
@@ -37,6 +37,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (LOOK, look.explain, "sluice explain taxi --pass 3 --html pass-3.html"),
     (LOOK, look.history, "sluice history taxi -o json"),
     (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
+    (LOOK, assign.assign, "sluice assign anna berta --release taxi"),
     (LOOK, drift.drift, "sluice drift --bundle models/taxi-2 --log predictions.jsonl"),
     (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
     (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml --strict"),
@@ -47,6 +48,16 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     ),
 )
 """Help panel, function and example of every verb, in the order of the help."""
+
+GROUPS: tuple[tuple[str, str, str, tuple[tuple[Callable[..., object], str], ...]], ...] = (
+    (
+        BEFORE,
+        "slo",
+        "One SLO file for checks, load tests and alerts.",
+        ((slo.check, "sluice slo check run.json --slo slo.yaml --html report.html"),),
+    ),
+)
+"""Help panel, name, meaning and verbs (function and example) of every group of verbs."""
 
 EXAMPLES = {function.__name__: example for _, function, example in COMMANDS}
 
@@ -62,6 +73,11 @@ app = typer.Typer(
 )
 for _panel, _function, _example in COMMANDS:
     app.command(rich_help_panel=_panel, epilog=f"Example: `{_example}`")(_function)
+for _panel, _name, _help, _verbs in GROUPS:
+    _group = typer.Typer(name=_name, help=_help, no_args_is_help=True)
+    for _function, _example in _verbs:
+        _group.command(epilog=f"Example: `{_example}`")(_function)
+    app.add_typer(_group, rich_help_panel=_panel)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -109,6 +125,10 @@ def _command() -> Any:
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:
+    groups = {name: verbs for _, name, _, verbs in GROUPS}
+    if arguments and arguments[0] in groups:
+        verbs = [function.__name__ for function, _ in groups[arguments[0]]]
+        return [arguments[0], *(word for word in arguments[1:2] if word in verbs)]
     return [word for word in arguments[:1] if word in EXAMPLES]
 
 

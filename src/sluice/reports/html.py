@@ -157,7 +157,7 @@ def _decision(number: int, decision: Decision, started_ms: int) -> str:
 def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
-    rates = _table(
+    rates = html_table(
         ("Objective", "Candidate", "Likely", "Stable", "Ratio"),
         [
             (
@@ -171,7 +171,7 @@ def _verdict(verdict: Verdict | None) -> str:
             for evidence in verdict.evidence
         ],
     )
-    checks = _table(
+    checks = html_table(
         ("Check", "Says", "E-value", "Decides at", "P", "Requests", "Rule"),
         [_check(check) for check in verdict.checks],
     )
@@ -194,7 +194,8 @@ def _check(check: CheckResult) -> tuple[str, ...]:
     )
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that becomes a list of named values on a narrow screen; no rows: nothing."""
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)

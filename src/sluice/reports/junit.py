@@ -49,7 +49,7 @@ def junit(cases: Sequence[JUnitCase]) -> str:
 def _case(case: JUnitCase) -> list[str]:
     name = f"{case.release} {case.revision}".strip()
     head = (
-        f'    <testcase classname="sluice.release" name={_attribute(name)} '
+        f'    <testcase classname="sluice.release" name={attribute(name)} '
         f'time="{case.seconds:.3f}">'
     )
     lines = [head]
@@ -57,10 +57,10 @@ def _case(case: JUnitCase) -> list[str]:
         case "promoted":
             pass
         case "aborted":
-            lines.append(f'      <failure type="aborted" message={_attribute(case.message)}/>')
+            lines.append(f'      <failure type="aborted" message={attribute(case.message)}/>')
         case other:
             lines.append(
-                f"      <error type={_attribute(other)} message={_attribute(case.message)}/>"
+                f"      <error type={attribute(other)} message={attribute(case.message)}/>"
             )
     if case.journey is not None:
         text = "\n".join(_evidence(case.journey))
@@ -91,7 +91,8 @@ def _allowed(text: str) -> str:
     ).translate(dict.fromkeys(range(0xD800, 0xE000), "�"))
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
+    """Text as a quoted XML attribute on one line; what XML cannot hold is replaced."""
     return quoteattr(_allowed(text).replace("\n", " "))
 
 
