@@ -313,7 +313,9 @@ class ArmCounts:
     def of(self, objective: "Objective") -> tuple[int, int]:
         """(requests, bad requests) of an objective's SLI on this arm, cumulative."""
         if objective.kind == "query":
-            return self.extra.get(objective.name, (0, 0))
+            # Two queries are answered one after the other: the bad events may be ahead.
+            events, bad = self.extra.get(objective.name, (0, 0))
+            return max(0, events), min(max(0, bad), max(0, events))
         return objective.bad(self.counts)
 
 
