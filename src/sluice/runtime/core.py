@@ -25,7 +25,15 @@ from sluice.engine.plan import CANDIDATE, Fixed, Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
 from sluice.hooks.windows import frozen_until
-from sluice.nouns import Purpose, Replicas, RevisionId, Snapshot, Verdict, Workload
+from sluice.nouns import (
+    Purpose,
+    Replicas,
+    RevisionId,
+    Snapshot,
+    Verdict,
+    VerdictKind,
+    Workload,
+)
 from sluice.reports.model import Decision
 from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
@@ -58,8 +66,10 @@ class Judging:
     settings: AnalysisSettings
     baseline: tuple[Snapshot, ...] | None
     """Counters at the beginning of the pass, with its first poll only."""
-    decider: Verdict | None
+    decider: Verdict | None = None
     """What was guarded, on a rung that something else decides."""
+    further: Verdict | None = None
+    """Of another variant that failed beside the candidate; taken as it was said."""
 
 
 @dataclass(kw_only=True)
@@ -73,6 +83,12 @@ class Core:
     """What the running pass is judged by: fixed when it began."""
     analysis: AnalysisState | None = None
     analysis_pass: int = 0
+    analysis_of: RevisionId | None = None
+    """Whose evidence ``analysis`` is."""
+    further: dict[RevisionId, AnalysisState] = field(default_factory=dict)
+    """Evidence against the other variants of a test; ``alpha`` is shared between all."""
+    sick: list[tuple[RevisionId, str]] = field(default_factory=list)
+    """(revision, endpoint) that the platform is to replace."""
     verdict: Verdict | None = None
     rates: Rates = field(default_factory=Rates)
     tally: Tally = field(default_factory=Tally)
@@ -145,6 +161,7 @@ class Core:
             self.tally.restart()
             self.verdict = None
             self.analysis = None
+            self.further = {}
             self.apart = {}
         for action in actions:
             if isinstance(action, Record):
@@ -164,22 +181,56 @@ class Core:
         if self.analysis is None or self.analysis_pass != self.state.pass_number:
             if view.problem or self._silent(view):
                 return None
-            self.judged_by = self.settings
             baseline = view.snapshots
-            self.analysis = start(self.config, baseline)
-            self.analysis_pass = self.state.pass_number
-        poll = self._asked(view, candidate, stable)
+            self.analysis = self._begin(candidate, baseline)
+        elif candidate in self.further and self.analysis_of is not None:
+            # Another variant won and is the candidate now.
+            self.further[self.analysis_of] = self.analysis
+            self.analysis, self.analysis_of = self.further.pop(candidate), candidate
         self.judged = Judging(
-            poll=poll,
+            poll=self._asked(view, candidate, stable),
             after_ms=self.analysis.taken_ms,
             settings=self.judged_by or self.settings,
             baseline=baseline,
             decider=view.decider,
+            further=self._judge_further(view, stable),
         )
         self.analysis, verdict = judge(self.judged, self.analysis)
-        if verdict.sick:
-            self._note(view.at_ms, "PodReplaced", "OnlyThisPodFails", verdict)
+        self._note_sick(view.at_ms, candidate, verdict)
         return verdict
+
+    def _begin(self, candidate: RevisionId, baseline: tuple[Snapshot, ...]) -> AnalysisState:
+        """The evidence at the beginning of a pass: one state a variant, one alpha for all."""
+        further = [revision for _, revision in self.state.candidates if revision != candidate]
+        alpha = self.settings.alpha / (1 + len(further))
+        self.judged_by = replace(self.settings, alpha=alpha)
+        self.analysis_pass, self.analysis_of = self.state.pass_number, candidate
+        self.further = {revision: start(self.config, baseline) for revision in further}
+        return start(self.config, baseline)
+
+    def _judge_further(self, view: View, stable: RevisionId | None) -> Verdict | None:
+        """The first other variant that failed, if any: it may not stay in a test it breaks."""
+        failed = None
+        for name, revision in self.state.candidates:
+            state = self.further.get(revision)
+            if state is None or self.state.mode is not Mode.RUNNING:
+                continue
+            judging = Judging(
+                poll=self._asked(view, revision, stable),
+                after_ms=state.taken_ms,
+                settings=self.judged_by or self.settings,
+                baseline=None,
+            )
+            self.further[revision], verdict = judge(judging, state)
+            self._note_sick(view.at_ms, revision, verdict)
+            if verdict.kind is VerdictKind.FAILED and failed is None:
+                failed = replace(verdict, reason=f"variant {name}: {verdict.reason}")
+        return failed
+
+    def _note_sick(self, at_ms: int, revision: RevisionId, verdict: Verdict) -> None:
+        if verdict.sick:
+            self.sick.append((revision, verdict.sick))
+            self._note(at_ms, "PodReplaced", "OnlyThisPodFails", verdict)
 
     def _asked(self, view: View, candidate: RevisionId, stable: RevisionId | None) -> Poll:
         limit = (self.judged_by or self.settings).warm_up_ms
@@ -318,6 +369,9 @@ def judge(judging: Judging, state: AnalysisState) -> tuple[AnalysisState, Verdic
     if judging.poll.stable is None:
         config = replace(config, comparisons=False)
     after, verdict = observe(config, state, judging.poll)
+    further = judging.further
+    if further is not None and verdict.kind is not VerdictKind.FAILED:
+        verdict = replace(verdict, kind=further.kind, reason=further.reason, cause=further.cause)
     if judging.decider is not None:
         verdict = guarded(verdict, judging.decider)
     return after, verdict

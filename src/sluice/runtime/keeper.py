@@ -72,6 +72,7 @@ class Keeper:
             # The snapshots once a line are enough.
             "poll": replace(judged.poll, snapshots=()),
             "decider": judged.decider,
+            "further": judged.further,
         }
         await self._journal.append(core.state.release, plain(entry))
 

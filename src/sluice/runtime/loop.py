@@ -215,7 +215,7 @@ class Loop:
         )
         if poll:
             core.poll(view)
-            await self._replace_sick(name, tracked, view.at_ms)
+            await self._replace_sick(name, tracked)
         else:
             core.see(view)
         if view.problem:
@@ -226,18 +226,16 @@ class Loop:
         if poll:
             await self._keeper.keep_poll(tracked, view)
 
-    async def _replace_sick(self, name: str, tracked: Tracked, at_ms: int) -> None:
-        """One pod of the candidate alone fails: the platform starts another."""
-        core = tracked.core
-        verdict, judged = core.verdict, core.judged
-        if verdict is None or judged is None or not verdict.sick or verdict.taken_ms != at_ms:
-            return
-        try:
-            await self._platform.replace(name, judged.poll.candidate, verdict.sick)
-        except TransientError as error:
-            tracked.problem("replace", f"pod {verdict.sick} cannot be replaced: {error}")
-        else:
-            tracked.solved("replace")
+    async def _replace_sick(self, name: str, tracked: Tracked) -> None:
+        """Pods that alone fail: the platform starts others."""
+        sick, tracked.core.sick = tracked.core.sick, []
+        for revision, endpoint in sick:
+            try:
+                await self._platform.replace(name, revision, endpoint)
+            except TransientError as error:
+                tracked.problem("replace", f"pod {endpoint} cannot be replaced: {error}")
+            else:
+                tracked.solved("replace")
 
     async def _decided_apart(self, core: Core) -> tuple[Verdict | None, str]:
         """What the judges say of the present rung, or why they cannot."""

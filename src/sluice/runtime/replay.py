@@ -83,6 +83,7 @@ def replay(
         states: dict[int, AnalysisState] = {0: start(config_of(settings), baseline)}
         found: list[Mismatch] = []
         judged = 0
+        candidate = ""
         for entry in polls:
             before = states.get(int(entry["after_ms"]))
             if before is None and found:
@@ -100,7 +101,11 @@ def replay(
                 settings=settings,
                 baseline=None,
                 decider=_VERDICT.validate_python(entry["decider"]),
+                further=_VERDICT.validate_python(entry["further"]),
             )
+            candidate = candidate or poll.candidate
+            if poll.candidate != candidate:
+                break  # another variant won: its own evidence is not in these polls
             after, verdict = judge(judging, before)
             # By time, not only the newest: a controller that was killed went on from an older one.
             states[after.taken_ms] = after
