@@ -30,4 +30,5 @@ def guarded(guard: Verdict, decider: Verdict) -> Verdict:
         winner=leading.winner,
         checks=(*guard.checks, *decider.checks),
         warnings=(*guard.warnings, *decider.warnings),
+        differences=decider.differences,
     )

@@ -5,11 +5,9 @@ The loop and the simulator both drive this, so what is simulated is what runs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
-from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, Split, observe, start
-from sluice.analysis.decided import guarded
+from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, start
 from sluice.analysis.rates import update as update_rates
 from sluice.engine.actions import Action, Record, Refused
 from sluice.engine.events import (
@@ -21,13 +19,11 @@ from sluice.engine.events import (
     Observed,
 )
 from sluice.engine.machine import decide
-from sluice.engine.plan import CANDIDATE, Fixed, Plan
+from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
 from sluice.hooks.windows import frozen_until
 from sluice.nouns import (
-    Purpose,
-    Replicas,
     RevisionId,
     Snapshot,
     Verdict,
@@ -35,41 +31,13 @@ from sluice.nouns import (
     Workload,
 )
 from sluice.reports.model import Decision
+from sluice.runtime.judging import Judging, View, asked, config_of, judge
 from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
 
 DECISIONS_KEPT = 50
 HEARD_MS = 60_000
 """A router that has been silent for longer is taken for gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What one look at the world showed of a release."""
-
-    at_ms: int
-    replicas: Sequence[Replicas]
-    snapshots: tuple[Snapshot, ...] = ()
-    problem: str = ""
-    """Why the counters could not be read."""
-    decider: Verdict | None = None
-    """What pairs of answers or outcomes of users say, on a rung that they decide."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
-    """One poll as it was judged: enough to judge it again."""
-
-    poll: Poll
-    after_ms: int
-    """Time of the used poll before it: which state it was added to."""
-    settings: AnalysisSettings
-    baseline: tuple[Snapshot, ...] | None
-    """Counters at the beginning of the pass, with its first poll only."""
-    decider: Verdict | None = None
-    """What was guarded, on a rung that something else decides."""
-    further: Verdict | None = None
-    """Of another variant that failed beside the candidate; taken as it was said."""
 
 
 @dataclass(kw_only=True)
@@ -105,10 +73,20 @@ class Core:
 
     # --- what happens ---
 
-    def deploy(self, at_ms: int, workload: Workload, plan: Plan) -> tuple[Action, ...]:
-        """The spec asks for this workload under this plan."""
-        self.workloads[workload.revision] = workload
-        return self.send(Deployed(at_ms=at_ms, revision=workload.revision, plan=plan))
+    def deploy(
+        self,
+        at_ms: int,
+        workload: Workload,
+        plan: Plan,
+        variants: Sequence[tuple[str, Workload]] = (),
+    ) -> tuple[Action, ...]:
+        """The spec asks for this workload under this plan, with these further variants by name."""
+        for item in (workload, *(variant for _, variant in variants)):
+            self.workloads[item.revision] = item
+        named = tuple((name, item.revision) for name, item in variants)
+        return self.send(
+            Deployed(at_ms=at_ms, revision=workload.revision, plan=plan, variants=named)
+        )
 
     def acknowledged(self, at_ms: int, generation: int) -> tuple[Action, ...]:
         """All routers serve this generation."""
@@ -188,7 +166,7 @@ class Core:
             self.further[self.analysis_of] = self.analysis
             self.analysis, self.analysis_of = self.further.pop(candidate), candidate
         self.judged = Judging(
-            poll=self._asked(view, candidate, stable),
+            poll=self._asked(view, (candidate, stable)),
             after_ms=self.analysis.taken_ms,
             settings=self.judged_by or self.settings,
             baseline=baseline,
@@ -216,7 +194,7 @@ class Core:
             if state is None or self.state.mode is not Mode.RUNNING:
                 continue
             judging = Judging(
-                poll=self._asked(view, revision, stable),
+                poll=self._asked(view, (revision, stable)),
                 after_ms=state.taken_ms,
                 settings=self.judged_by or self.settings,
                 baseline=None,
@@ -232,44 +210,9 @@ class Core:
             self.sick.append((revision, verdict.sick))
             self._note(at_ms, "PodReplaced", "OnlyThisPodFails", verdict)
 
-    def _asked(self, view: View, candidate: RevisionId, stable: RevisionId | None) -> Poll:
+    def _asked(self, view: View, roles: tuple[RevisionId, RevisionId | None]) -> Poll:
         limit = (self.judged_by or self.settings).warm_up_ms
-        ready = next((item for item in view.replicas if item.revision == candidate), None)
-        since = ready.ready_since_ms if ready is not None else {}
-        young = tuple(name for name, at in since.items() if view.at_ms - at < limit)
-        return Poll(
-            taken_ms=view.at_ms,
-            snapshots=view.snapshots,
-            candidate=candidate,
-            stable=stable,
-            purpose=self._purpose(),
-            young=young,
-            settled=len(ready.ready) - len(young) if ready is not None else 1,
-            split=self._split(),
-            problem=view.problem,
-            rate_rps=self.rates.highest_rps,
-            interval_s=self.rates.longest_interval_s,
-        )
-
-    def _purpose(self) -> Purpose:
-        """Which of the candidate's requests the rung is about: live ones wherever it has any."""
-        if self.state.mode is not Mode.RUNNING:
-            return Purpose.LIVE
-        rung = self.state.at_rung
-        arms = [arm.purpose for arm in rung.arms if arm.variant == CANDIDATE]
-        others = [purpose for purpose in arms if purpose is not Purpose.LIVE]
-        idle = isinstance(rung.weight, Fixed) and rung.weight.weight_bp == 0
-        if others and (idle or Purpose.LIVE not in arms):
-            return Purpose.MIRROR if Purpose.MIRROR in others else others[0]
-        return Purpose.LIVE
-
-    def _split(self) -> Split | None:
-        state = self.state
-        routing = state.routing
-        if routing is None or routing.sticky is not None or state.acknowledged < state.generation:
-            return None
-        shares = tuple((arm.revision, arm.weight_bp) for arm in routing.live)
-        return Split(generation=state.generation, shares=shares)
+        return asked(view, self.state, self.rates, roles, limit)
 
     def _silent(self, view: View) -> bool:
         """Whether a router that was heard lately is missing from this reading.
@@ -347,7 +290,7 @@ class Core:
     def _forget_workloads(self) -> None:
         state = self.state
         needed = {state.stable, state.spec_revision, *state.previous, *dict(state.sizes)}
-        needed |= {revision for _, revision in state.candidates}
+        needed |= {revision for _, revision in (*state.candidates, *state.spec_variants)}
         if len(self.workloads) > len(needed):
             self.workloads = {r: w for r, w in self.workloads.items() if r in needed}
 
@@ -356,38 +299,3 @@ def _timed(decision: Decision, generation: int, at_ms: int) -> Decision:
     if decision.effect_ms is not None or decision.generation > generation:
         return decision
     return replace(decision, effect_ms=max(0, at_ms - decision.at_ms))
-
-
-def judge(judging: Judging, state: AnalysisState) -> tuple[AnalysisState, Verdict]:
-    """Judge a poll: the same for a release that runs and for one that is replayed.
-
-    Args:
-        judging: The poll, and what it is judged by.
-        state: The analysis before it.
-    """
-    config = config_of(judging.settings)
-    if judging.poll.stable is None:
-        config = replace(config, comparisons=False)
-    after, verdict = observe(config, state, judging.poll)
-    further = judging.further
-    if further is not None and verdict.kind is not VerdictKind.FAILED:
-        verdict = replace(verdict, kind=further.kind, reason=further.reason, cause=further.cause)
-    if judging.decider is not None:
-        verdict = guarded(verdict, judging.decider)
-    return after, verdict
-
-
-@lru_cache(maxsize=1_000)
-def config_of(settings: AnalysisSettings) -> AnalysisConfig:
-    """The analysis' own settings; made once per policy, because every poll asks."""
-    return AnalysisConfig(
-        objectives=settings.objectives,
-        alpha=settings.alpha,
-        beta=settings.beta,
-        delta=settings.delta,
-        polls=settings.polls,
-        warm_up_ms=settings.warm_up_ms,
-        latency_order=settings.latency_order,
-        compare_client_errors=settings.compare_client_errors,
-        max_harmed=settings.max_harmed,
-    )

@@ -14,7 +14,7 @@ from sluice.errors import StateError
 from sluice.nouns import Snapshot, Verdict, VerdictKind
 from sluice.reports.model import Decision
 from sluice.runtime.checkpoint import plain
-from sluice.runtime.core import Judging, config_of, judge
+from sluice.runtime.judging import Judging, config_of, judge
 from sluice.spec import AnalysisSettings
 
 KINDS = ("judging", "poll")

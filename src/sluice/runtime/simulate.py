@@ -29,7 +29,8 @@ from sluice.nouns import (
     Workload,
 )
 from sluice.reports.model import SimulationResult
-from sluice.runtime.core import Core, View
+from sluice.runtime.core import Core
+from sluice.runtime.judging import View
 from sluice.spec import AnalysisSettings
 
 STABLE, CANDIDATE = RevisionId("stable"), RevisionId("candidate")

@@ -10,7 +10,8 @@ from sluice.engine.plan import ArmSpec, Exit, Fixed, Rung, Stage
 from sluice.engine.state import Mode, State
 from sluice.nouns import ArmCounts, Counts, Purpose, Replicas, RevisionId, Snapshot, Workload
 from sluice.runtime.checkpoint import from_record, to_record
-from sluice.runtime.core import Core, View
+from sluice.runtime.core import Core
+from sluice.runtime.judging import View
 
 V3 = RevisionId("v3")
 RUNG = Rung(
