@@ -69,12 +69,13 @@ class Keeper:
             "at_ms": view.at_ms,
             "pass_number": core.analysis_pass,
             "weight_bp": core.state.weight_bp,
-            "verdict": verdict,
+            # The worst differences hardly change from poll to poll: decisions have them.
+            "verdict": replace(verdict, differences=()),
             "snapshots": view.snapshots,
             "after_ms": judged.after_ms,
             # The snapshots once a line are enough.
             "poll": replace(judged.poll, snapshots=()),
-            "decider": judged.decider,
+            "decider": judged.decider and replace(judged.decider, differences=()),
             "further": judged.further,
         }
         await self._journal.append(core.state.release, plain(entry))

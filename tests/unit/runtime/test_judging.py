@@ -12,7 +12,7 @@ from tests.unit.runtime.world import NAME, SETTINGS, V1, V2, World, plan
 from sluice.engine.canary import Pause, SetWeight
 from sluice.engine.plan import ArmSpec, Exit, Fixed, Plan, Rung, Stage
 from sluice.errors import StateError, UnknownRelease
-from sluice.nouns import Match, Phase, Purpose, ShadowRules, VerdictKind
+from sluice.nouns import Difference, Match, Phase, Purpose, ShadowRules, Verdict, VerdictKind
 from sluice.runtime.checkpoint import from_record, to_record
 from sluice.runtime.core import Core
 from sluice.runtime.replay import Replay, replay
@@ -180,6 +180,31 @@ async def test_every_verdict_is_recomputed_bit_for_bit(bad: float, crash_at: int
     assert found.source == "polls"
     assert found.verdicts >= (3 if bad else 20)
     assert found.holds, found.mismatches
+
+
+class Decider:
+    """Says the same at every look, with a difference that the journal does without."""
+
+    name = "said"
+
+    async def look(self, core: Core, at_ms: int) -> Verdict | None:
+        worst = Difference(request_id="r-1", field="duration", stable="1", candidate="2")
+        return Verdict(
+            kind=VerdictKind.INCONCLUSIVE,
+            reason="7 of 10 pairs judged",
+            taken_ms=at_ms,
+            differences=(worst,),
+        )
+
+
+async def test_what_something_else_decided_is_taken_as_it_was_said() -> None:
+    world = World()
+    world.loop._judges = (Decider(),)
+    await world.stable(STEPS)
+    await world.deploy(V2, STEPS)
+    await world.seconds(8)
+    found = await replayed(world)
+    assert (found.source, found.holds) == ("polls", True)
 
 
 async def test_a_counter_that_was_changed_afterwards_is_found() -> None:
