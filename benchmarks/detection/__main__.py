@@ -22,6 +22,7 @@ STABLE, FAULTY = 0.005, 0.05
 CANDIDATE_PER_POLL, STABLE_PER_POLL = 10, 90
 HEALTHY_POLLS = 1_000
 RATES = (0.001, 0.005, 0.01)
+PEER_PATHS = 30
 RPS = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 
 
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> int:
 
 
 def _row(*cells: str) -> None:
-    print(f"{cells[0]:<76}" + "".join(f"{cell:>14}" for cell in cells[1:]))
+    print(f"{cells[0]:<76}" + "".join(f"{cell:>20}" for cell in cells[1:]))
 
 
 def detection(size: Size) -> list[Figure]:
@@ -167,8 +168,10 @@ def _harmed(outcomes: list[Outcome]) -> NDArray[np.float64]:
 
 def harm(size: Size) -> list[Figure]:
     """Bad answers of a dead candidate on the default ramp; the worst of all request rates."""
-    print("\nDead candidate on the default ramp (harm budget 10, polls of 1 s)\n")
-    _row("requests/s", "harmed mean", "p99", "seconds")
+    print("\nDead candidate: bad answers that users got, each tool on its own default schedule\n")
+    rules = (peers.FLAGGER, peers.ARGO)
+    names = [rule.name.split(",")[0] for rule in rules]
+    _row("requests/s", "Sluice mean", "p99", "seconds", *(f"{name} mean" for name in names))
     random = np.random.default_rng(7)
     means, tails = [], []
     for rps in RPS:
@@ -184,6 +187,7 @@ def harm(size: Size) -> list[Figure]:
             f"{means[-1][0]:.2f}",
             f"{tails[-1][0]:.0f}",
             f"{np.mean([o.seconds for o in outcomes]):.2f}",
+            *(f"{_harmed(_peer(rule, 1.0, rps, PEER_PATHS)).mean():,.0f}" for rule in rules),
         )
     against = []
     for rule in (peers.FLAGGER, peers.ARGO):

@@ -81,12 +81,14 @@ def release(*, rps: float, candidate: float, stable: float, random: np.random.Ge
         snapshots = (traffic.snapshot(at_ms),)
         if at_ms > began_ms:
             rates = update(rates, at_ms, snapshots)
+        young = at_ms - began_ms < CONFIG.warm_up_ms
         poll = Poll(
             taken_ms=at_ms,
             snapshots=snapshots,
             candidate=_CANDIDATE,
             stable=_STABLE,
-            warming=at_ms - began_ms < CONFIG.warm_up_ms,
+            young=("candidate-0",) if young else (),
+            settled=0 if young else 1,
             rate_rps=rates.highest_rps,
             interval_s=rates.longest_interval_s,
         )

@@ -16,7 +16,7 @@ from sluice.analysis import AnalysisConfig
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_RATIOS = np.array([1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0])[:, None]
+_RATIOS = np.array([1.5, 2.5, 5.0, 10.0, 30.0, 100.0, 1000.0])[:, None]
 _LARGEST = 300.0
 """Logarithm beyond which a factor of one poll no longer matters: it has crossed any threshold."""
 _BELOW_MARGIN = np.array([0.02, 0.1, 0.2, 0.4, 0.6, 0.8])[:, None]
@@ -42,7 +42,7 @@ class Twin:
         margin = self.objective.pass_budget * allowed
         below = _BELOW_MARGIN * margin
         self._pass_bad, self._pass_good = np.log(below / margin), np.log((1 - below) / (1 - margin))
-        self._regression = np.full((8, paths), config.gamma0)
+        self._regression = np.full((len(_RATIOS), paths), config.gamma0)
         self._slo = np.full((len(grid), paths), config.gamma0)
         self._budget = np.zeros((6, paths))
         self._ratio = np.zeros(paths)
@@ -113,10 +113,17 @@ class Twin:
 
     @property
     def log_e(self) -> Floats:
-        """Logarithm of the average of both FAIL e-values."""
-        weights = self.config.regression_weight, self.config.slo_weight
-        average = (weights[0] * self.e_regression + weights[1] * self.e_slo) / sum(weights)
-        return np.asarray(np.log(average))
+        """Logarithm of the average of all FAIL e-values.
+
+        Nothing here is slow and no answer is 4xx: the e-values of ``latency-order`` and
+        ``client-errors`` stay 1, and cost the weight that they have.
+        """
+        config = self.config
+        idle = config.order_weight * config.latency_order
+        idle += config.clients_weight * config.compare_client_errors
+        whole = config.regression_weight + config.slo_weight + idle
+        found = config.regression_weight * self.e_regression + config.slo_weight * self.e_slo
+        return np.asarray(np.log((found + idle) / whole))
 
     @property
     def log_ratio(self) -> Floats:

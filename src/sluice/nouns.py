@@ -310,6 +310,14 @@ class ArmCounts:
     extra: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """(events, bad events) of objectives of kind ``query``, cumulative, by objective name."""
 
+    def of(self, objective: "Objective") -> tuple[int, int]:
+        """(requests, bad requests) of an objective's SLI on this arm, cumulative."""
+        if objective.kind == "query":
+            # Two queries are answered one after the other: the bad events may be ahead.
+            events, bad = self.extra.get(objective.name, (0, 0))
+            return max(0, events), min(max(0, bad), max(0, events))
+        return objective.bad(self.counts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -602,6 +610,8 @@ class Evidence:
     ratio_low: float = 0.0
     ratio_high: float = float("inf")
     """Interval of candidate rate / stable rate."""
+    acts: bool = True
+    """False: of an objective in dry run, which neither aborts nor holds nor slows the ramp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -669,6 +679,11 @@ class Verdict:
     """Reason constant of a failure that is not a failed check (``ControlWon``)."""
     winner: str = ""
     """The variant that a passed test is won by; empty: the candidate."""
+    sick: str = ""
+    """Endpoint of the candidate that alone fails: it is to be replaced, the version is not judged
+    by it."""
+    warnings: tuple[str, ...] = ()
+    """What people should know and no check acts on, one line each."""
     differences: tuple[Difference, ...] = ()
     """The worst differences of answers on a shadow rung, worst first; at most 20."""
 

@@ -19,6 +19,7 @@ from sluice.nouns import (
     PairBatch,
     Question,
     Replicas,
+    RevisionId,
     Snapshot,
     Workload,
 )
@@ -49,6 +50,13 @@ class Platform(Protocol):
 
     async def observe(self, release: str) -> Sequence[Replicas]:
         """Every revision of a release that has, or was asked for, replicas."""
+        ...
+
+    async def replace(self, release: str, revision: RevisionId, endpoint: str) -> None:
+        """Drain one replica, named as its endpoint is, and start another in its place.
+
+        Returns at once. A name that is not ready, or that is draining already, changes nothing.
+        """
         ...
 
     async def remove(self, release: str) -> None:

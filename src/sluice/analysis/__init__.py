@@ -5,13 +5,15 @@ Pure, standard library only. The formulas and their limits: ``docs/explanation/a
 
 from sluice.analysis.observe import observe, start
 from sluice.analysis.rates import Rates
-from sluice.analysis.state import AnalysisConfig, AnalysisState, Poll, from_json, to_json
+from sluice.analysis.record import from_json, to_json
+from sluice.analysis.state import AnalysisConfig, AnalysisState, Poll, Split
 
 __all__ = [
     "AnalysisConfig",
     "AnalysisState",
     "Poll",
     "Rates",
+    "Split",
     "from_json",
     "observe",
     "start",

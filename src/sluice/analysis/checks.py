@@ -6,7 +6,9 @@ from math import log, log1p
 
 from sluice.nouns import Objective
 
-_RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0)
+_RATIOS = (1.5, 2.5, 5.0, 10.0, 30.0, 100.0, 1000.0)
+CLIENT_ERRORS_RATIO = 1.1
+"""``client-errors`` tolerates this multiple of stable's share of answers 400 to 499."""
 _BUDGET_MULTIPLES = (2.0, 3.0, 5.0, 10.0)
 _BAD_RATES = (0.25, 0.8)
 _MILD_MULTIPLE = 1.5
@@ -27,6 +29,39 @@ class Batch:
         """Whether both arms had requests; without both there is no share to compare at."""
         return self.n_candidate > 0 and self.n_stable > 0
 
+    def without(self, requests: int, bad: int) -> "Batch":
+        """The same without some of the candidate's requests; tries of one request that several
+        endpoints were charged with can make these more than there are.
+        """
+        n = max(0, self.n_candidate - requests)
+        return Batch(
+            n_candidate=n,
+            bad_candidate=min(n, max(0, self.bad_candidate - bad)),
+            n_stable=self.n_stable,
+            bad_stable=self.bad_stable,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratios:
+    """The alternatives of a comparison with stable, as constants of their factors."""
+
+    allowed: float
+    """r0: the tolerated ratio of the two bad rates."""
+    logs: tuple[float, ...]
+    """ln(rho / r0), one per alternative."""
+    excess: tuple[float, ...]
+    """rho - r0, likewise."""
+
+
+def ratios(allowed: float) -> Ratios:
+    """Alternatives above a tolerated ratio, at least 1."""
+    return Ratios(
+        allowed=allowed,
+        logs=tuple(log(rho) for rho in _RATIOS),
+        excess=tuple(allowed * (rho - 1.0) for rho in _RATIOS),
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bets:
@@ -36,12 +71,9 @@ class Bets:
     """Error budget, 1 - target, fraction."""
     margin: float
     """PASS margin of the budget form, passBudget * (1 - target), fraction."""
-    max_ratio: float
     pass_ratio: float
-    log_ratios: tuple[float, ...]
-    """ln(rho / r0), one per alternative of ``regression``."""
-    excess: tuple[float, ...]
-    """rho - r0, likewise."""
+    ratios: Ratios
+    """Of ``regression``."""
     slo: tuple[tuple[float, float], ...]
     """(ln of the factor of a bad answer, of a good one), one pair per bad rate above the SLO's."""
     watch: tuple[tuple[float, float], ...]
@@ -65,10 +97,8 @@ def bets(objective: Objective) -> Bets:
     return Bets(
         allowed=allowed,
         margin=margin,
-        max_ratio=objective.max_ratio,
         pass_ratio=objective.pass_ratio,
-        log_ratios=tuple(log(rho) for rho in _RATIOS),
-        excess=tuple(objective.max_ratio * (rho - 1.0) for rho in _RATIOS),
+        ratios=ratios(objective.max_ratio),
         slo=tuple(_bernoulli(g, allowed) for g in above),
         watch=tuple(_bernoulli(g, allowed) for g in watched),
         budget=tuple(_bernoulli(f * margin, margin) for f in _BELOW_MARGIN),
@@ -79,10 +109,10 @@ def _bernoulli(rate: float, null: float) -> tuple[float, float]:
     return log(rate / null), log1p(-rate) - log1p(-null)
 
 
-def regression_factors(known: Bets, batch: Batch) -> list[float] | None:
-    """``regression``: given the bad answers of a poll, how they fell on the two arms.
+def comparison_factors(known: Ratios, batch: Batch) -> list[float] | None:
+    """``regression`` and ``client-errors``: how the bad answers of a poll fell on the two arms.
 
-    Null hypothesis p_c <= max_ratio * p_s. With share w of the poll's requests the chance that a
+    Null hypothesis p_c <= r0 * p_s. With share w of the poll's requests the chance that a
     bad answer is the candidate's is w r0 / (w r0 + 1 - w) at the edge of the null. None: no bad
     answer in either arm, every factor is 1.
 
@@ -94,10 +124,10 @@ def regression_factors(known: Bets, batch: Batch) -> list[float] | None:
     if bad == 0:
         return None
     share = batch.n_candidate / (batch.n_candidate + batch.n_stable)
-    tilt = share / (share * known.max_ratio + 1.0 - share)
+    tilt = share / (share * known.allowed + 1.0 - share)
     return [
         bad_candidate * log_ratio - bad * log1p(tilt * excess)
-        for log_ratio, excess in zip(known.log_ratios, known.excess, strict=True)
+        for log_ratio, excess in zip(known.logs, known.excess, strict=True)
     ]
 
 

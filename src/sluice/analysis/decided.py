@@ -29,5 +29,6 @@ def guarded(guard: Verdict, decider: Verdict) -> Verdict:
         cause=leading.cause,
         winner=leading.winner,
         checks=(*guard.checks, *decider.checks),
+        warnings=(*guard.warnings, *decider.warnings),
         differences=decider.differences,
     )

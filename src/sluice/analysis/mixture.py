@@ -77,8 +77,22 @@ def score(
     Source: M_t = (M_{t-1} + gamma_t) L_t, E_t = mean M_t + (1 - sum of gamma so far): a mixture of
     e-processes, each 1 before its start, so Ville's bound holds for the whole.
     """
-    weights = mixture.log_weights
-    stake = restarts.log_stake(mixture.used)
+    weights = moved(mixture.log_weights, log_factors, restarts.log_stake(mixture.used))
+    used = mixture.used + 1
+    value = log_mean_exp(weights, rest=restarts.unspent(used))
+    return Mixture(
+        log_weights=weights,
+        log_e=value,
+        used=used,
+        requests=mixture.requests + requests,
+        peak=max(mixture.peak, value),
+    )
+
+
+def moved(
+    weights: tuple[float, ...], log_factors: Sequence[float] | None, stake: float | None
+) -> tuple[float, ...]:
+    """Capitals after a stake joined (None: none) and the poll was scored (None: factors 1)."""
     if stake is not None:
         weights = tuple(
             [
@@ -88,12 +102,16 @@ def score(
         )
     if log_factors is not None:
         weights = tuple([a + b for a, b in zip(weights, log_factors, strict=True)])
-    used = mixture.used + 1
-    value = log_mean_exp(weights, rest=restarts.unspent(used))
+    return weights
+
+
+def anew(mixture: Mixture, capital: float) -> Mixture:
+    """Another process over the same alternatives, with this much to begin with.
+
+    The chance that it ever crosses a threshold is ``capital`` times that of a whole one, and adds
+    to that of the process it takes the place of.
+    """
     return Mixture(
-        log_weights=weights,
-        log_e=value,
-        used=used,
-        requests=mixture.requests + requests,
-        peak=max(mixture.peak, value),
+        log_weights=(log(capital),) * len(mixture.log_weights),
+        log_e=log(capital),
     )

@@ -1,14 +1,13 @@
-"""What the analysis is told, what it remembers, and how that is written down."""
+"""What the analysis is told, and what it remembers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from sluice.analysis.mixture import Mixture
-from sluice.errors import InvariantError, StateError
-from sluice.nouns import LATENCY_GRID_MS, Objective, RevisionId, Snapshot
-
-_FORMAT = 1
+from sluice.analysis.order import Order
+from sluice.analysis.pods import Pod
+from sluice.analysis.srm import SrmState
+from sluice.errors import InvariantError
+from sluice.nouns import LATENCY_GRID_MS, Objective, Purpose, RevisionId, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +26,19 @@ class AnalysisConfig:
     delta: float = 0.01
     """Chance that an interval ever misses the true rate."""
     warm_up_ms: int = 30_000
-    """Age below which an endpoint counts as warming; the runtime says so in each poll."""
-    regression_weight: float = 0.7
-    slo_weight: float = 0.3
-    """Shares of the two FAIL checks within an objective, relative to each other."""
+    """Age below which an endpoint counts as young; the runtime says so in each poll."""
+    regression_weight: float = 0.65
+    slo_weight: float = 0.2
+    order_weight: float = 0.1
+    clients_weight: float = 0.05
+    """Shares of the FAIL checks in their average, relative to each other: the first two are spread
+    over the objectives, the others are one check for the release."""
+    latency_order: bool = True
+    """Whether whole latency distributions are compared."""
+    compare_client_errors: bool = True
+    """Whether the share of answers 400 to 499 is compared."""
+    max_harmed: int | None = None
+    """Bad answers that users may see in the pass; one more fails it. None: no such budget."""
     comparisons: bool = True
     """False: nothing concurrent is left to compare with (after a switch); only ``slo`` judges."""
 
@@ -44,6 +52,10 @@ class AnalysisConfig:
             raise InvariantError(f"polls {self.polls} is below 1")
         if min(self.regression_weight, self.slo_weight) <= 0.0:
             raise InvariantError("the weights of regression and slo must be positive")
+        if min(self.order_weight, self.clients_weight) < 0.0:
+            raise InvariantError("the weights of latency-order and client-errors are negative")
+        if self.max_harmed is not None and self.max_harmed < 0:
+            raise InvariantError(f"maxHarmed {self.max_harmed} is below 0")
         for objective in self.objectives:
             if not 0.0 < objective.target < 1.0:
                 raise InvariantError(f"target {objective.target} is outside (0, 1)")
@@ -55,8 +67,18 @@ class AnalysisConfig:
                 )
             if objective.max_ratio < 1.0 or objective.pass_ratio <= 1.0:
                 raise InvariantError(f"objective {objective.name}: maxRatio or passRatio")
-        if self.objectives and sum(objective.weight for objective in self.objectives) <= 0.0:
+        acting = [objective for objective in self.objectives if not objective.dry_run]
+        if acting and sum(objective.weight for objective in acting) <= 0.0:
             raise InvariantError("the weights of all objectives are 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How live requests were to be shared, one by one and at random, since the last poll began."""
+
+    generation: int
+    shares: tuple[tuple[RevisionId, int], ...]
+    """Weight of each live arm, basis points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +90,16 @@ class Poll:
     candidate: RevisionId
     stable: RevisionId | None
     """None: no other revision takes live requests."""
-    warming: bool = False
-    """An endpoint of the candidate is younger than the warm-up: silences comparisons and PASS,
-    never ``slo``."""
+    purpose: Purpose = Purpose.LIVE
+    """Which requests of the candidate are judged; stable's are always the live ones. Only live
+    ones are compared: a mirrored request and its original are a pair, not two draws."""
+    young: tuple[str, ...] = ()
+    """Endpoints of the candidate younger than the warm-up: what they answer counts for ``slo``,
+    never for comparisons and PASS."""
+    settled: int = 1
+    """Endpoints of the candidate that are older; 0 silences PASS."""
+    split: Split | None = None
+    """None: routers were changing, or users are sticky, so that shares prove nothing."""
     problem: str = ""
     """Why nothing could be read; makes the verdict ``error`` and changes no e-value."""
     rate_rps: float | None = None
@@ -81,14 +110,23 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Where the counters of one revision stood on one router at the last used poll."""
+    """Where the counters of one arm stood on one router at the last used poll; all cumulative."""
 
     router: str
     epoch: str
     revision: RevisionId
+    purpose: Purpose = Purpose.LIVE
     counts: tuple[tuple[int, int], ...]
-    """(requests, bad) of each objective, cumulative."""
+    """(requests, bad) of each objective."""
     shielded: int
+    total: int = 0
+    client_errors: int = 0
+    begun: int = 0
+    """Requests that the router had sent here, ended or not."""
+    slower: tuple[int, ...] = ()
+    """Timed answers, then those above each of ``Order.columns``; empty while there are none."""
+    pods: tuple[tuple[str, int, int], ...] = ()
+    """(endpoint, requests, bad); of the arm that is judged only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +145,9 @@ class ObjectiveState:
     """PASS by share of the error budget."""
     incident: tuple[float, ...]
     """Evidence that stable itself breaks the SLO now (``sluice.analysis.incident``)."""
+    harmed: int = 0
+    """Bad live answers of the candidate in the whole pass; the counts above are of the purpose
+    that is judged now, and leave out pods that were replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,96 +159,29 @@ class AnalysisState:
     marks: tuple[Mark, ...]
     compares: bool
     """Whether the pass began with comparisons: decides the shares of the FAIL checks for good."""
+    clients: Mixture
+    """Evidence of ``client-errors``."""
+    client_counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Candidate's answers, those of 400 to 499, and the same of stable, as they were compared."""
+    order: Order | None = None
+    """Evidence of ``latency-order``; None until stable's latencies are known."""
+    srm: SrmState = field(default_factory=SrmState)
+    """Evidence that requests are not shared as routed."""
+    generation: int = 0
+    """Of ``Poll.split`` at the last used poll; 0: there was none."""
+    taken_ms: int = 0
+    """Time of the last used poll; 0: none yet."""
+    purpose: Purpose = Purpose.LIVE
+    """What the counts of the objectives belong to."""
+    pods: tuple[Pod, ...] = ()
+    """Endpoints of the candidate, and what is known without each."""
+    spared: tuple[tuple[str, int], ...] = ()
+    """(endpoint that was found sick, until when what it answers does not count), oldest first."""
+    sick: str = ""
+    """Endpoint that the last used poll found sick."""
     shielded: int = 0
     """Candidate failures of this pass that the user did not see."""
     log_e: float = 0.0
     """ln of the weighted average of all FAIL e-values now."""
     peak: float = 0.0
     """Highest ln of the averaged FAIL e-value so far: once failed, always failed."""
-
-
-def to_json(state: AnalysisState) -> dict[str, Any]:
-    """The state as plain JSON values; ``from_json`` gives back an equal state."""
-    return {
-        "format": _FORMAT,
-        "compares": state.compares,
-        "shielded": state.shielded,
-        "log_e": state.log_e,
-        "peak": state.peak,
-        "marks": [
-            [m.router, m.epoch, m.revision, [list(pair) for pair in m.counts], m.shielded]
-            for m in state.marks
-        ],
-        "objectives": [
-            {
-                "counts": [o.n_candidate, o.bad_candidate, o.n_stable, o.bad_stable],
-                "slo": _mixture_to_json(o.slo),
-                "regression": _mixture_to_json(o.regression),
-                "ratio": _mixture_to_json(o.ratio),
-                "budget": _mixture_to_json(o.budget),
-                "incident": list(o.incident),
-            }
-            for o in state.objectives
-        ],
-    }
-
-
-def from_json(record: Mapping[str, Any]) -> AnalysisState:
-    """The state that ``to_json`` wrote.
-
-    Raises:
-        StateError: the record is not one of ours, or of a format that this version cannot read.
-    """
-    if record.get("format") != _FORMAT:
-        raise StateError(f"analysis state has format {record.get('format')}, not {_FORMAT}")
-    try:
-        return AnalysisState(
-            compares=bool(record["compares"]),
-            shielded=int(record["shielded"]),
-            log_e=float(record["log_e"]),
-            peak=float(record["peak"]),
-            marks=tuple(
-                Mark(
-                    router=str(router),
-                    epoch=str(epoch),
-                    revision=RevisionId(revision),
-                    counts=tuple((int(n), int(bad)) for n, bad in counts),
-                    shielded=int(shielded),
-                )
-                for router, epoch, revision, counts, shielded in record["marks"]
-            ),
-            objectives=tuple(_objective_from_json(entry) for entry in record["objectives"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"analysis state cannot be read: {error!r}") from error
-
-
-def _objective_from_json(entry: Mapping[str, Any]) -> ObjectiveState:
-    n_candidate, bad_candidate, n_stable, bad_stable = (int(n) for n in entry["counts"])
-    return ObjectiveState(
-        n_candidate=n_candidate,
-        bad_candidate=bad_candidate,
-        n_stable=n_stable,
-        bad_stable=bad_stable,
-        slo=_mixture_from_json(entry["slo"]),
-        regression=_mixture_from_json(entry["regression"]),
-        ratio=_mixture_from_json(entry["ratio"]),
-        budget=_mixture_from_json(entry["budget"]),
-        incident=tuple(float(value) for value in entry["incident"]),
-    )
-
-
-def _mixture_to_json(mixture: Mixture) -> list[Any]:
-    head = [mixture.used, mixture.requests, mixture.log_e, mixture.peak]
-    return [*head, list(mixture.log_weights)]
-
-
-def _mixture_from_json(entry: Any) -> Mixture:
-    used, requests, log_e, peak, log_weights = entry
-    return Mixture(
-        used=int(used),
-        requests=int(requests),
-        log_e=float(log_e),
-        peak=float(peak),
-        log_weights=tuple(float(weight) for weight in log_weights),
-    )

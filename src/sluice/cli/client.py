@@ -78,6 +78,12 @@ class Client:
         """Every poll that was used and kept, oldest first."""
         return self._parse(tuple[Poll, ...], self._ask("GET", _path(name, "polls")))
 
+    def kept(self, name: str, pass_number: int) -> list[dict[str, Any]]:
+        """What the journal kept of how a pass was judged, oldest first, as it was written."""
+        answer = self._ask("GET", _path(name, "kept"), params={"pass": pass_number})
+        entries: list[dict[str, Any]] = self._parse(list[dict[str, Any]], answer)
+        return entries
+
     def logs(
         self, name: str, *, revision: str | None = None, tail: int = 100, since: str | None = None
     ) -> tuple[list[tuple[str, str]], str | None]:

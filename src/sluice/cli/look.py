@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from sluice.cli.client import Client
-from sluice.cli.exits import WrongUsage
+from sluice.cli.exits import ExitCode, WrongUsage
 from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, Release, one_release
 from sluice.cli.output import Output, emit, say
+from sluice.cli.replayed import replay_view
 from sluice.cli.watch import POLL_S, LineShow, LiveShow, Statuses, follow, is_live, view
 from sluice.errors import StateError, UnknownRelease
 from sluice.reports import document
@@ -19,6 +20,7 @@ from sluice.reports.html import release_report
 from sluice.reports.model import ReleaseStatus
 from sluice.reports.passes import Pass, passes
 from sluice.reports.traffic import Poll, traffic_of
+from sluice.runtime.replay import replay
 
 
 def status(
@@ -77,10 +79,18 @@ def explain(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write the pass as a page with its charts."),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--replay", help="Judge the pass again from what was kept; exit 1 on a difference."
+        ),
+    ] = False,
     output: OutputOption = Output.TABLE,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Explain every decision of a pass: value, interval, n, rule, e-value, and what it cost."""
+    if again and (everything or page is not None):
+        raise WrongUsage("--replay judges one pass: leave out --all and --html")
     if number is not None and everything:
         raise WrongUsage("--pass and --all exclude each other")
     if page is not None and (everything or output is not Output.TABLE):
@@ -100,6 +110,16 @@ def explain(
         shown = found if everything else found[-1:]
     if page is not None:
         _write_page(page, now, shown, polls)
+        return
+    if again:
+        if not shown:
+            raise UnknownRelease(f"{name}: nothing was decided yet, there is no pass to judge")
+        with Client(folder) as client:
+            kept = client.kept(name, shown[-1].number)
+        judged = replay(shown[-1].number, kept, shown[-1].decisions)
+        emit(output, judged, lambda place: replay_view(name, judged, place))
+        if not judged.holds:
+            raise typer.Exit(ExitCode.FAILED)
         return
     emit(output, shown, lambda place: explain_view(name, shown, place, status=now))
     if output is Output.TABLE and len(found) > len(shown):

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from sluice.cli import assign, deploy, look, offline, service, slo, verbs
+from sluice.cli import assign, deploy, drift, look, offline, service, slo, verbs
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
 from sluice.errors import SluiceError, SpecError
@@ -39,6 +39,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (LOOK, look.history, "sluice history taxi -o json"),
     (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
     (LOOK, assign.assign, "sluice assign anna berta --release taxi"),
+    (LOOK, drift.drift, "sluice drift --bundle models/taxi-2 --log predictions.jsonl"),
     (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
     (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml --strict"),
     (

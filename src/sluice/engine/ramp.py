@@ -35,7 +35,8 @@ def next_weight_bp(
         max_bp: Highest weight before PASS, basis points, at least 1.
         growth: Largest factor between two polls, above 1.
         harm_budget: B, bad answers beyond stable's that one interval may cost.
-        evidence: One per objective; the largest ``upper - baseline`` counts. Empty: nothing known.
+        evidence: One per objective; the largest ``upper - baseline`` of those
+            that act counts. Empty: nothing known.
         rate_rps: R, highest rate of all live requests lately; None gives 1 bp. At 0 the weight
             stays: without traffic there is nothing to learn from a higher one.
         interval_s: Longest time between two looks, seconds; 0 or less: unknown, as for the rate.
@@ -48,7 +49,7 @@ def next_weight_bp(
         return 1
     if rate_rps <= 0.0:
         return max(1, min(current_bp, max_bp))
-    excess = max((_excess(known) for known in evidence), default=1.0)
+    excess = max((_excess(known) for known in evidence if known.acts), default=1.0)
     exposed = rate_rps * (interval_s + actuation_s) * max(excess, _LEAST_EXCESS)
     weight = float(max_bp)
     if current_bp > 0:

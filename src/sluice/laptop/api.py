@@ -111,6 +111,13 @@ def build_api(
         loop.status(request.path_params["name"])
         return _json(await loop.polls(request.path_params["name"]))
 
+    async def kept(request: Request) -> Response:
+        loop.status(request.path_params["name"])
+        number = request.query_params.get("pass", "")
+        if not number.isdecimal():
+            raise RefusedError(f"pass must be the number of a pass, not {number!r}")
+        return _json(await loop.kept(request.path_params["name"], int(number)))
+
     async def logs(request: Request) -> Response:
         status = loop.status(request.path_params["name"])
         asked = request.query_params
@@ -153,6 +160,7 @@ def build_api(
             Route("/v1/releases/{name}", one),
             Route("/v1/releases/{name}/history", history),
             Route("/v1/releases/{name}/polls", polls),
+            Route("/v1/releases/{name}/kept", kept),
             Route("/v1/releases/{name}/logs", logs),
             Route("/v1/apply", apply, methods=["POST"]),
             Route("/v1/releases/{name}/{verb}", verb, methods=["POST"]),

@@ -89,6 +89,19 @@ class MemoryPlatform:
         self._sweep(release)
         return [self._look(item) for item in self._releases.get(release, {}).values()]
 
+    async def replace(self, release: str, revision: RevisionId, endpoint: str) -> None:
+        """See ``ports.Platform``."""
+        self._sweep(release)
+        known = self._releases.get(release, {}).get(revision)
+        if known is None or known.desired == 0:
+            return
+        ready = {item.name for item in self._look(known).ready}
+        for replica in list(known.replicas):
+            if replica.endpoint.name == endpoint and endpoint in ready:
+                replica.drained_ms = self._clock.now_ms()
+                known.replicas.append(self._start(known))
+        self._sweep(release)
+
     async def remove(self, release: str) -> None:
         """See ``ports.Platform``."""
         for revision in list(self._releases.get(release, {}).values()):

@@ -130,6 +130,8 @@ def _verdict(verdict: Verdict, message: str, canvas: Canvas) -> Iterator[Text]:
         yield from columns(
             headers, rows, canvas=canvas, right=(2, 3, 4, 5, 6), shrink=1, indent=INDENT
         )
+    for warning in verdict.warnings:
+        yield from paragraph("", warning, canvas.width, indent=INDENT)
     if verdict.log_threshold > 0:
         text = (
             f"against it, all together: e {words.e_value(verdict.log_e)} "

@@ -143,6 +143,8 @@ def _verdict(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     said = Text(verdict.kind, style=VERDICT_STYLE[verdict.kind] or "bold")
     said.append(f": {verdict.reason}", style="default not bold")
     yield from paragraph("Verdict", said, canvas.width)
+    for warning in verdict.warnings:
+        yield from paragraph("Warning", warning, canvas.width, style="yellow")
     if verdict.evidence:
         yield from _rates(verdict.evidence, canvas)
     rows = [("against it", verdict.log_e, verdict.log_threshold, VerdictKind.FAILED)]

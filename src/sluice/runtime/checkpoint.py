@@ -15,7 +15,7 @@ from sluice.analysis import from_json as analysis_from_json
 from sluice.analysis import to_json as analysis_to_json
 from sluice.engine.state import State
 from sluice.errors import StateError
-from sluice.nouns import Verdict, Workload
+from sluice.nouns import RevisionId, Verdict, Workload
 from sluice.reports.model import Decision
 from sluice.runtime.core import Core
 from sluice.spec import AnalysisSettings
@@ -65,6 +65,8 @@ def to_record(core: Core) -> dict[str, Any]:
         "judgedBy": plain(core.judged_by) if core.judged_by else None,
         "analysis": analysis_to_json(core.analysis) if core.analysis else None,
         "analysisPass": core.analysis_pass,
+        "analysisOf": core.analysis_of,
+        "further": {name: analysis_to_json(state) for name, state in core.further.items()},
         "verdict": plain(core.verdict),
         "apart": core.apart,
         "workloads": plain(list(core.workloads.values())),
@@ -88,6 +90,11 @@ def from_record(record: Mapping[str, Any]) -> Core:
             judged_by=_SETTINGS.validate_python(judged) if judged else None,
             analysis=analysis_from_json(analysis) if analysis else None,
             analysis_pass=int(record["analysisPass"]),
+            analysis_of=record.get("analysisOf"),
+            further={
+                RevisionId(name): analysis_from_json(entry)
+                for name, entry in record.get("further", {}).items()
+            },
             verdict=_VERDICT.validate_python(record["verdict"]),
             apart=dict(record.get("apart", {})),
             workloads={item.revision: item for item in workloads},

@@ -5,11 +5,9 @@ The loop and the simulator both drive this, so what is simulated is what runs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
-from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, observe, start
-from sluice.analysis.decided import guarded
+from sluice.analysis import AnalysisConfig, AnalysisState, Poll, Rates, start
 from sluice.analysis.rates import update as update_rates
 from sluice.engine.actions import Action, Record, Refused
 from sluice.engine.events import (
@@ -25,27 +23,21 @@ from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
 from sluice.hooks.windows import frozen_until
-from sluice.nouns import Replicas, RevisionId, Snapshot, Verdict, VerdictKind, Workload
+from sluice.nouns import (
+    RevisionId,
+    Snapshot,
+    Verdict,
+    VerdictKind,
+    Workload,
+)
 from sluice.reports.model import Decision
+from sluice.runtime.judging import Judging, View, asked, config_of, judge
 from sluice.runtime.tally import Tally
 from sluice.spec import AnalysisSettings
 
 DECISIONS_KEPT = 50
 HEARD_MS = 60_000
 """A router that has been silent for longer is taken for gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What one look at the world showed of a release."""
-
-    at_ms: int
-    replicas: Sequence[Replicas]
-    snapshots: tuple[Snapshot, ...] = ()
-    problem: str = ""
-    """Why the counters could not be read."""
-    decider: Verdict | None = None
-    """What pairs of answers or outcomes of users say, on a rung that they decide."""
 
 
 @dataclass(kw_only=True)
@@ -59,6 +51,12 @@ class Core:
     """What the running pass is judged by: fixed when it began."""
     analysis: AnalysisState | None = None
     analysis_pass: int = 0
+    analysis_of: RevisionId | None = None
+    """Whose evidence ``analysis`` is."""
+    further: dict[RevisionId, AnalysisState] = field(default_factory=dict)
+    """Evidence against the other variants of a test; ``alpha`` is shared between all."""
+    sick: list[tuple[RevisionId, str]] = field(default_factory=list)
+    """(revision, endpoint) that the platform is to replace."""
     verdict: Verdict | None = None
     rates: Rates = field(default_factory=Rates)
     tally: Tally = field(default_factory=Tally)
@@ -70,6 +68,8 @@ class Core:
     """What the judges of this pass remember beside the counters, as JSON values by judge."""
     fresh: list[Decision] = field(default_factory=list)
     """Decisions that the journal does not have yet."""
+    judged: Judging | None = None
+    """How the newest verdict came about; the journal keeps it."""
 
     # --- what happens ---
 
@@ -161,6 +161,7 @@ class Core:
             self.tally.restart()
             self.verdict = None
             self.analysis = None
+            self.further = {}
             self.apart = {}
         for action in actions:
             if isinstance(action, Record):
@@ -176,27 +177,64 @@ class Core:
         if subject is None:
             return None
         candidate, stable = subject
+        baseline = None
         if self.analysis is None or self.analysis_pass != self.state.pass_number:
             if view.problem or self._silent(view):
                 return None
-            self.judged_by = self.settings
-            self.analysis = start(self.config, view.snapshots)
-            self.analysis_pass = self.state.pass_number
-        poll = Poll(
-            taken_ms=view.at_ms,
-            snapshots=view.snapshots,
-            candidate=candidate,
-            stable=stable,
-            warming=self._warming(view, candidate),
-            problem=view.problem,
-            rate_rps=self.rates.highest_rps,
-            interval_s=self.rates.longest_interval_s,
+            baseline = view.snapshots
+            self.analysis = self._begin(candidate, baseline)
+        elif candidate in self.further and self.analysis_of is not None:
+            # Another variant won and is the candidate now.
+            self.further[self.analysis_of] = self.analysis
+            self.analysis, self.analysis_of = self.further.pop(candidate), candidate
+        self.judged = Judging(
+            poll=self._asked(view, (candidate, stable)),
+            after_ms=self.analysis.taken_ms,
+            settings=self.judged_by or self.settings,
+            baseline=baseline,
+            decider=view.decider,
+            further=self._judge_further(view, stable),
         )
-        config = self.config
-        if stable is None:
-            config = replace(config, comparisons=False)
-        self.analysis, verdict = observe(config, self.analysis, poll)
-        return guarded(verdict, view.decider) if view.decider is not None else verdict
+        self.analysis, verdict = judge(self.judged, self.analysis)
+        self._note_sick(view.at_ms, candidate, verdict)
+        return verdict
+
+    def _begin(self, candidate: RevisionId, baseline: tuple[Snapshot, ...]) -> AnalysisState:
+        """The evidence at the beginning of a pass: one state a variant, one alpha for all."""
+        further = [revision for _, revision in self.state.candidates if revision != candidate]
+        alpha = self.settings.alpha / (1 + len(further))
+        self.judged_by = replace(self.settings, alpha=alpha)
+        self.analysis_pass, self.analysis_of = self.state.pass_number, candidate
+        self.further = {revision: start(self.config, baseline) for revision in further}
+        return start(self.config, baseline)
+
+    def _judge_further(self, view: View, stable: RevisionId | None) -> Verdict | None:
+        """The first other variant that failed, if any: it may not stay in a test it breaks."""
+        failed = None
+        for name, revision in self.state.candidates:
+            state = self.further.get(revision)
+            if state is None or self.state.mode is not Mode.RUNNING:
+                continue
+            judging = Judging(
+                poll=self._asked(view, (revision, stable)),
+                after_ms=state.taken_ms,
+                settings=self.judged_by or self.settings,
+                baseline=None,
+            )
+            self.further[revision], verdict = judge(judging, state)
+            self._note_sick(view.at_ms, revision, verdict)
+            if verdict.kind is VerdictKind.FAILED and failed is None:
+                failed = replace(verdict, reason=f"variant {name}: {verdict.reason}")
+        return failed
+
+    def _note_sick(self, at_ms: int, revision: RevisionId, verdict: Verdict) -> None:
+        if verdict.sick:
+            self.sick.append((revision, verdict.sick))
+            self._note(at_ms, "PodReplaced", "OnlyThisPodFails", verdict)
+
+    def _asked(self, view: View, roles: tuple[RevisionId, RevisionId | None]) -> Poll:
+        limit = (self.judged_by or self.settings).warm_up_ms
+        return asked(view, self.state, self.rates, roles, limit)
 
     def _silent(self, view: View) -> bool:
         """Whether a router that was heard lately is missing from this reading.
@@ -209,7 +247,7 @@ class Core:
     @property
     def config(self) -> AnalysisConfig:
         """How the running pass is judged."""
-        return _config(self.judged_by or self.settings)
+        return config_of(self.judged_by or self.settings)
 
     def _subject(self) -> tuple[RevisionId, RevisionId | None] | None:
         """(candidate, stable) to judge: in a pass, or after a switch that is watched."""
@@ -220,13 +258,6 @@ class Core:
         if state.mode is Mode.STEADY and watched and state.stable is not None:
             return state.stable, None
         return None
-
-    def _warming(self, view: View, candidate: RevisionId) -> bool:
-        limit = (self.judged_by or self.settings).warm_up_ms
-        ready = next((item for item in view.replicas if item.revision == candidate), None)
-        if ready is None:
-            return False
-        return any(view.at_ms - since < limit for since in ready.ready_since_ms.values())
 
     # --- keeping ---
 
@@ -251,6 +282,28 @@ class Core:
         self.decisions = [*self.decisions[-(DECISIONS_KEPT - 1) :], decision]
         self.fresh.append(decision)
 
+    def _note(self, at_ms: int, kind: str, reason: str, verdict: Verdict) -> None:
+        """Keep what was done outside of the engine, with its evidence."""
+        state = self.state
+        self.verdict = verdict
+        self._keep(
+            Record(
+                kind=kind,
+                reason=reason,
+                message=verdict.reason,
+                at_ms=at_ms,
+                pass_number=state.pass_number,
+                revision=state.candidate or state.stable,
+                stage=state.stage,
+                rung=state.rung,
+                rung_name=state.at_rung.name if state.mode is Mode.RUNNING else "",
+                from_bp=None,
+                to_bp=None,
+                generation=state.generation,
+                by="",
+            )
+        )
+
     def effective(self, generation: int, at_ms: int) -> None:
         """All routers serve a generation since ``at_ms``: how long its decisions took to work."""
         self.decisions = [_timed(item, generation, at_ms) for item in self.decisions]
@@ -268,16 +321,3 @@ def _timed(decision: Decision, generation: int, at_ms: int) -> Decision:
     if decision.effect_ms is not None or decision.generation > generation:
         return decision
     return replace(decision, effect_ms=max(0, at_ms - decision.at_ms))
-
-
-@lru_cache(maxsize=1_000)
-def _config(settings: AnalysisSettings) -> AnalysisConfig:
-    """The analysis' own settings; made once per policy, because every poll asks."""
-    return AnalysisConfig(
-        objectives=settings.objectives,
-        alpha=settings.alpha,
-        beta=settings.beta,
-        delta=settings.delta,
-        polls=settings.polls,
-        warm_up_ms=settings.warm_up_ms,
-    )

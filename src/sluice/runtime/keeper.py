@@ -6,7 +6,7 @@ import structlog
 
 from sluice.ports import Clock, Journal, Notifier
 from sluice.runtime.checkpoint import plain, to_record
-from sluice.runtime.core import View
+from sluice.runtime.judging import View
 from sluice.runtime.notices import notice_of
 from sluice.runtime.tracked import Tracked
 
@@ -52,17 +52,31 @@ class Keeper:
     async def keep_poll(self, tracked: Tracked, view: View) -> None:
         """Keep the counters of every used poll, so that a verdict can be recomputed."""
         core = tracked.core
-        verdict = core.verdict
-        if verdict is None or verdict.taken_ms != view.at_ms or view.problem:
+        verdict, judged = core.verdict, core.judged
+        if verdict is None or judged is None or judged.poll.taken_ms != view.at_ms or view.problem:
             return
+        if judged.baseline is not None:
+            began = {
+                "entry": "judging",
+                "at_ms": view.at_ms,
+                "pass_number": core.analysis_pass,
+                "settings": judged.settings,
+                "snapshots": judged.baseline,
+            }
+            await self._journal.append(core.state.release, plain(began))
         entry = {
             "entry": "poll",
             "at_ms": view.at_ms,
-            "pass_number": core.state.pass_number,
+            "pass_number": core.analysis_pass,
             "weight_bp": core.state.weight_bp,
             # The worst differences hardly change from poll to poll: decisions have them.
             "verdict": replace(verdict, differences=()),
             "snapshots": view.snapshots,
+            "after_ms": judged.after_ms,
+            # The snapshots once a line are enough.
+            "poll": replace(judged.poll, snapshots=()),
+            "decider": judged.decider and replace(judged.decider, differences=()),
+            "further": judged.further,
         }
         await self._journal.append(core.state.release, plain(entry))
 

@@ -26,10 +26,12 @@ from sluice.ports import Clock, DataPlane, Hook, Journal, MetricSource, Notifier
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.runtime.actor import Actor
 from sluice.runtime.checkpoint import decision_from_json, from_record
-from sluice.runtime.core import Core, View
+from sluice.runtime.core import Core
 from sluice.runtime.gates import Gates, still_asked
 from sluice.runtime.judges import Judge
+from sluice.runtime.judging import View
 from sluice.runtime.keeper import Keeper
+from sluice.runtime.replay import KINDS
 from sluice.runtime.status import status_of
 from sluice.runtime.tracked import Tracked
 from sluice.spec import AnalysisSettings
@@ -231,6 +233,7 @@ class Loop:
         )
         if poll:
             core.poll(view)
+            await self._replace_sick(name, tracked)
         else:
             core.see(view)
         if view.problem:
@@ -242,6 +245,17 @@ class Loop:
             await self._keeper.keep_poll(tracked, view)
         if self._gates is not None:
             self._gates.look(tracked)
+
+    async def _replace_sick(self, name: str, tracked: Tracked) -> None:
+        """Pods that alone fail: the platform starts others."""
+        sick, tracked.core.sick = tracked.core.sick, []
+        for revision, endpoint in sick:
+            try:
+                await self._platform.replace(name, revision, endpoint)
+            except TransientError as error:
+                tracked.problem("replace", f"pod {endpoint} cannot be replaced: {error}")
+            else:
+                tracked.solved("replace")
 
     async def _decided_apart(self, core: Core) -> tuple[Verdict | None, str]:
         """What the judges say of the present rung, or why they cannot."""
@@ -413,6 +427,15 @@ class Loop:
         """Every used poll that the journal kept, oldest first."""
         entries = await self._journal.entries(name)
         return [entry for entry in entries if entry.get("entry") == "poll"]
+
+    async def kept(self, name: str, pass_number: int) -> list[Mapping[str, object]]:
+        """What the journal kept of how a pass was judged, oldest first: see ``runtime.replay``."""
+        entries = await self._journal.entries(name)
+        return [
+            entry
+            for entry in entries
+            if entry.get("entry") in KINDS and entry.get("pass_number") == pass_number
+        ]
 
 
 def _spec_of(state: State, settings: AnalysisSettings) -> tuple[object, ...]:

@@ -35,8 +35,9 @@ from sluice.nouns import (
     Workload,
 )
 from sluice.reports.model import SimulationResult
-from sluice.runtime.core import Core, View
+from sluice.runtime.core import Core
 from sluice.runtime.draws import binomial
+from sluice.runtime.judging import View
 from sluice.runtime.simulated_pairs import SimulatedPairs
 from sluice.spec import AnalysisSettings
 

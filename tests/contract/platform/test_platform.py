@@ -147,6 +147,31 @@ async def test_a_replica_that_must_go_leaves_ready_at_once(rig: Rig) -> None:
     assert seen.message == ""
 
 
+async def test_a_replaced_replica_drains_and_another_takes_its_place(rig: Rig) -> None:
+    work = rig.workload("v1")
+    await rig.platform.scale(work, 2)
+    before = await until_ready(rig, "v1", 2)
+    sick, well = before.ready[0], before.ready[1]
+    await rig.platform.replace("taxi", RevisionId("v1"), sick.name)
+    seen = await see(rig, "v1")
+    assert seen is not None
+    assert (seen.desired, seen.ready) == (2, (well,))
+    after = await until_ready(rig, "v1", 2)
+    assert well in after.ready
+    assert sick.name not in {endpoint.name for endpoint in after.ready}
+    await rig.platform.replace("taxi", RevisionId("v1"), sick.name)
+    assert (await until_ready(rig, "v1", 2)).ready == after.ready
+
+
+async def test_replacing_what_is_not_there_changes_nothing(rig: Rig) -> None:
+    await rig.platform.replace("taxi", RevisionId("v1"), "taxi-v1-0")
+    assert await rig.platform.observe("taxi") == []
+    await rig.platform.scale(rig.workload("v1"), 1)
+    before = await until_ready(rig, "v1", 1)
+    await rig.platform.replace("taxi", RevisionId("v1"), "taxi-v1-7")
+    assert (await until_ready(rig, "v1", 1)).ready == before.ready
+
+
 async def test_size_zero_drains_the_revision_until_nothing_is_to_be_seen(rig: Rig) -> None:
     work = rig.workload("v1")
     await rig.platform.scale(work, 1)

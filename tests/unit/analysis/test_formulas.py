@@ -123,10 +123,10 @@ BATCH = Batch(n_candidate=13, bad_candidate=2, n_stable=87, bad_stable=1)
 
 def test_regression_is_the_binomial_likelihood_of_who_got_the_bad_answers() -> None:
     share, r0 = 0.13, 1.1
-    factors = checks.regression_factors(BETS, BATCH)
+    factors = checks.comparison_factors(BETS.ratios, BATCH)
     assert factors is not None
     null = share * r0 / (share * r0 + 1 - share)
-    for rho, factor in zip((1.5, 2, 3, 5, 10, 30, 100, 1000), factors, strict=True):
+    for rho, factor in zip((1.5, 2.5, 5, 10, 30, 100, 1000), factors, strict=True):
         tilted = share * rho * r0 / (share * rho * r0 + 1 - share)
         expected = binom.logpmf(2, 3, tilted) - binom.logpmf(2, 3, null)
         assert factor == pytest.approx(expected)
@@ -182,7 +182,7 @@ def test_pass_by_budget_bets_on_rates_below_its_margin() -> None:
 
 def test_a_poll_without_bad_answers_tells_a_comparison_nothing() -> None:
     clean = Batch(n_candidate=10, bad_candidate=0, n_stable=90, bad_stable=0)
-    assert checks.regression_factors(BETS, clean) is None
+    assert checks.comparison_factors(BETS.ratios, clean) is None
     assert checks.ratio_factors(BETS, clean) is None
 
 

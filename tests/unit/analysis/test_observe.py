@@ -63,13 +63,20 @@ def test_the_rules_say_their_numbers() -> None:
         "bad rate at most 1%",
         "bad rate at most 1.1 x stable's",
         "bad rate below 2 x stable's or below 0.5%",
+        "answers as fast as stable's or one bucket slower",
+        "4xx at most 1.1 x stable's",
     ]
 
 
 def test_the_average_of_the_checks_decides_with_their_weights() -> None:
     _, (verdict,) = run(CONFIG, [(60, 4, 540, 3)])
     slo, regression = check(verdict, "slo"), check(verdict, "regression")
-    assert exp(verdict.log_e) == pytest.approx(0.3 * exp(slo) + 0.7 * exp(regression))
+    order, clients = (
+        check(verdict, "latency-order", "latency"),
+        check(verdict, "client-errors", "4xx"),
+    )
+    parts = ((0.2, slo), (0.65, regression), (0.1, order), (0.05, clients))
+    assert exp(verdict.log_e) == pytest.approx(sum(share * exp(e) for share, e in parts))
     assert sum(c.weight for c in verdict.checks) == pytest.approx(1.0)
     assert verdict.log_threshold == pytest.approx(log(1_000))
 
@@ -78,8 +85,8 @@ def test_objectives_share_the_average_by_their_weights() -> None:
     config = replace(BOTH, objectives=(replace(AVAILABILITY, weight=3.0), LATENCY))
     _, (verdict,) = run(config, [(60, 4, 540, 3)])
     weights = {(c.check, c.objective): c.weight for c in verdict.checks}
-    assert weights["regression", "availability"] == pytest.approx(0.75 * 0.7)
-    assert weights["slo", "latency"] == pytest.approx(0.25 * 0.3)
+    assert weights["regression", "availability"] == pytest.approx(0.75 * 0.65)
+    assert weights["slo", "latency"] == pytest.approx(0.25 * 0.2)
 
 
 def test_once_failed_stays_failed() -> None:
@@ -211,7 +218,7 @@ def test_a_switch_in_mid_pass_keeps_what_regression_had_found() -> None:
     router.serve(CANDIDATE, 500, 0)
     state, after = observe(switched, state, poll(router))
     assert state.objectives[0].regression.log_e == check(before, "regression")
-    assert after.checks[0].weight == pytest.approx(0.3)
+    assert after.checks[0].weight == pytest.approx(0.2)
 
 
 def test_what_could_not_be_read_is_an_error_and_changes_nothing() -> None:

@@ -45,8 +45,8 @@ def test_the_state_of_a_large_release_stays_below_16_kib() -> None:
 
 def test_a_record_that_is_not_ours_is_refused() -> None:
     record = to_json(start(CONFIG, ()))
-    with pytest.raises(StateError, match="format 2"):
-        from_json({**record, "format": 2})
+    with pytest.raises(StateError, match="format 1"):
+        from_json({**record, "format": 1})
     with pytest.raises(StateError, match="cannot be read"):
         from_json({**record, "objectives": [{}]})
 

@@ -26,6 +26,7 @@ from sluice.nouns import VerdictKind
         pytest.param(replace(CONFIG, gamma0=1.0), (0.02, 0.01), id="no-restarts"),
         pytest.param(replace(CONFIG, polls=40), (0.02, 0.002), id="stake-runs-out"),
         pytest.param(CONFIG, (0.05, 0.04), id="stable-breaks-the-slo"),
+        pytest.param(replace(CONFIG, latency_order=False), (0.05, 0.01), id="no-latency-order"),
         pytest.param(
             replace(CONFIG, objectives=(replace(AVAILABILITY, target=0.9, max_ratio=1.0),)),
             (0.2, 0.1),
@@ -48,8 +49,8 @@ def test_the_twin_equals_observe_path_for_path(
         twin.step(requests[0], bad[0], requests[1], bad[1])
         log_e, passed = twin.log_e, twin.passed
         for i in range(paths):
-            routers[i].serve(CANDIDATE, requests[0], int(bad[0][i]))
-            routers[i].serve(STABLE, requests[1], int(bad[1][i]))
+            routers[i].count(CANDIDATE, requests[0], int(bad[0][i]))
+            routers[i].count(STABLE, requests[1], int(bad[1][i]))
             states[i], verdict = observe(config, states[i], poll(routers[i]))
             assert verdict.log_e == pytest.approx(log_e[i], abs=1e-9)
             proof = verdict.checks[2]

@@ -31,6 +31,11 @@ class Router:
     counts: dict[RevisionId, Counts] = field(default_factory=dict)
     shielded: int = 0
 
+    def count(self, revision: RevisionId, requests: int, errors: int) -> None:
+        """Add one batch without latencies."""
+        batch = Counts(total=requests, errors=errors)
+        self.counts[revision] = self.counts.get(revision, Counts()) + batch
+
     def serve(self, revision: RevisionId, requests: int, errors: int, slow: int = 0) -> None:
         """Add one batch; ``slow`` requests took longer than 300 ms, but at most 400."""
         at = LATENCY_GRID_MS.index(300)
@@ -63,7 +68,8 @@ def poll(*routers: Router, at_ms: int = 0, warming: bool = False, problem: str =
         snapshots=tuple(router.snapshot() for router in routers),
         candidate=CANDIDATE,
         stable=STABLE,
-        warming=warming,
+        young=("taxi-v2-0",) if warming else (),
+        settled=0 if warming else 1,
         problem=problem,
     )
 

@@ -45,6 +45,8 @@ class FakeSupervisor:
     """Status and problem that every change is answered with."""
     decisions: tuple[Decision, ...] = ()
     kept: tuple[Poll, ...] = ()
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    """What the journal kept of how a pass was judged."""
     lines: list[tuple[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 8080
@@ -80,6 +82,10 @@ class FakeSupervisor:
         async def polls(_: Request) -> Response:
             return _json([{"entry": "poll", **document.dump(poll)} for poll in self.kept])
 
+        async def kept(request: Request) -> Response:
+            self.asked.append(("GET", request.url.path, dict(request.query_params)))
+            return _json(list(self.entries))
+
         async def logs(request: Request) -> Response:
             self.asked.append(("GET", request.url.path, dict(request.query_params)))
             lines = [{"replica": replica, "line": line} for replica, line in self.lines]
@@ -107,6 +113,7 @@ class FakeSupervisor:
                 Route("/v1/releases/{name}", one),
                 Route("/v1/releases/{name}/history", history),
                 Route("/v1/releases/{name}/polls", polls),
+                Route("/v1/releases/{name}/kept", kept),
                 Route("/v1/releases/{name}/logs", logs),
                 Route("/v1/apply", apply, methods=["POST"]),
                 Route("/v1/releases/{name}/{verb}", verb, methods=["POST"]),

@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,6 +140,24 @@ def test_explain_writes_a_page_of_the_pass_with_its_traffic(
     ran = sluice("explain", "--html", str(tmp_path / "missing" / "pass.html"))
     assert (ran.code, "cannot be written" in ran.err) == (ExitCode.NOTHING_THERE, True)
     assert sluice("explain", "--html", str(path), "--all").code == ExitCode.USAGE
+
+
+def test_explain_judges_a_pass_again_and_fails_on_a_difference(
+    sluice: Run, supervisor: FakeSupervisor
+) -> None:
+    assert sluice("explain", "--replay").code == ExitCode.NOTHING_THERE
+    supervisor.decisions = (STARTED,)
+    ran = sluice("explain", "--replay")
+    assert (ran.code, "all the same" in ran.out) == (ExitCode.DONE, True)
+    assert "the journal has no poll of it" in ran.out
+    assert ("GET", "/v1/releases/taxi/kept", {"pass": "3"}) in supervisor.asked
+    assert ABORTED.verdict is not None
+    forged = replace(ABORTED, verdict=replace(ABORTED.verdict, log_e=99.0))
+    supervisor.decisions = (STARTED, forged)
+    ran = sluice("explain", "--replay")
+    assert (ran.code, "differ" in ran.out) == (ExitCode.FAILED, True)
+    assert "then  ln e 99" in ran.out
+    assert sluice("explain", "--replay", "--all").code == ExitCode.USAGE
 
 
 def test_history_has_a_line_a_decision(sluice: Run, supervisor: FakeSupervisor) -> None:

@@ -13,7 +13,8 @@ from sluice.nouns import (
     Snapshot,
     Workload,
 )
-from sluice.runtime.core import Core, View
+from sluice.runtime.core import Core
+from sluice.runtime.judging import View
 from sluice.spec import DEFAULT_OBJECTIVES, AnalysisSettings
 
 V1, V2 = RevisionId("v1"), RevisionId("v2")

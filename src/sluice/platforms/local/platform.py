@@ -96,6 +96,12 @@ class LocalPlatform:
             revision.observe() for (name, _), revision in self._revisions.items() if name == release
         ]
 
+    async def replace(self, release: str, revision: RevisionId, endpoint: str) -> None:
+        """See ``ports.Platform``."""
+        known = self._revisions.get((release, revision))
+        if known is not None:
+            known.replace(endpoint)
+
     async def remove(self, release: str) -> None:
         """See ``ports.Platform``; returns at once, ``observe`` shows what still drains."""
         for (name, _), revision in self._revisions.items():

@@ -100,6 +100,15 @@ class RevisionSet:
             self.desired = replicas
         self._reconcile()
 
+    def replace(self, name: str) -> None:
+        """Drain a ready replica; another starts at once, under another name."""
+        if self.desired == 0:
+            return
+        for replica in self._replicas.values():
+            if replica.name == name and replica.endpoint is not None:
+                replica.drain()
+        self._reconcile()
+
     def adopt(self, process: Process) -> Replica:
         """Take over a replica of an earlier supervisor."""
         index = int(process.record.name.rpartition("-")[2])
