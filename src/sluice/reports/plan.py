@@ -16,6 +16,7 @@ from sluice.engine.plan import ByReady, Fixed, Plan, Ramp, Rung, Stage
 from sluice.nouns import BP_TOTAL
 from sluice.reports import words
 from sluice.reports.canvas import Canvas, paragraph
+from sluice.reports.plan_goals import GoalPlan, goal_line, goal_plans
 
 LEAST_HARM = 3.0
 """Bad answers in a row that the default checks need before they can tell anything."""
@@ -56,14 +57,19 @@ class PlanReport:
     steps: tuple[PlanStep, ...]
     deadlines: tuple[str, ...]
     """One line a stage: what happens when the checks have not decided in time."""
+    tests: tuple[GoalPlan, ...] = ()
+    """Goals of A/B tests: what they can find, and how long that takes."""
 
 
-def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
+def plan_report(
+    plan: Plan, *, rps: float | None = None, users_per_day: float | None = None
+) -> PlanReport:
     """Put a plan into words.
 
     Args:
         plan: What a spec compiled to.
         rps: Expected live requests per second of the release, for the harm; None: per 100.
+        users_per_day: Expected new users a day, for the duration of A/B tests; None: unknown.
     """
     rate = DEFAULT_RPS if rps is None else rps
     interval_s = plan.poll_ms / 1_000
@@ -92,6 +98,7 @@ def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
         keep_warm=words.duration(plan.keep_warm_ms),
         steps=steps,
         deadlines=tuple(_deadline(stage) for stage in plan.stages),
+        tests=goal_plans(plan, users_per_day=users_per_day),
     )
 
 
@@ -198,6 +205,7 @@ def plan_view(report: PlanReport, canvas: Canvas) -> RenderableType:
         ("Deadline", "; ".join(report.deadlines)),
         ("After", f"the old stable stays ready for {report.keep_warm}, so that undo is instant"),
     ]
+    lines += [("Test", goal_line(goal)) for goal in report.tests]
     if report.sticky:
         lines.append(("Sticky", f"by {report.sticky}"))
     notes = [line for label, text in lines for line in paragraph(label, text, canvas.width)]
