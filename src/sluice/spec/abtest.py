@@ -121,7 +121,9 @@ class AbTest(Related):
     names decides. Counters only guard: a variant that fails is turned back.
     """
 
-    variants: tuple[Variant, ...] = Field(default_factory=_first, min_length=1, max_length=MOST_VARIANTS)
+    variants: tuple[Variant, ...] = Field(
+        default_factory=_first, min_length=1, max_length=MOST_VARIANTS
+    )
     """Variants beside stable, ``candidate`` first; left out: candidate with half of the users."""
     forced_header: Header | None = None
     """Requests with this header choose ``stable`` or a variant by its name; they are not users."""
