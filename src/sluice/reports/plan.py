@@ -15,6 +15,7 @@ from sluice.engine.plan import Plan, Rung, Stage
 from sluice.nouns import BP_TOTAL
 from sluice.reports import plan_words, words
 from sluice.reports.canvas import Canvas, paragraph
+from sluice.reports.plan_goals import GoalPlan, goal_line, goal_plans
 
 DEFAULT_RPS = 100.0
 """Rate that harm is printed for when nobody says one."""
@@ -57,8 +58,8 @@ class PlanReport:
     """What going back takes after the promotion."""
     bounds: str
     """Replicas while a rolling update lasts; empty: nothing rolls."""
-    tests: tuple[str, ...]
-    """One line an A/B test: what it can find, and with how many users."""
+    tests: tuple[GoalPlan, ...] = ()
+    """Goals of A/B tests: what they can find, and how long that takes."""
 
 
 def plan_report(
@@ -102,7 +103,7 @@ def plan_report(
         deadlines=tuple(plan_words.deadline_of(stage) for stage in plan.stages),
         undo=_undo(plan),
         bounds=_bounds(plan),
-        tests=tuple(plan_words.tests_of(plan, users_per_day)),
+        tests=goal_plans(plan, users_per_day=users_per_day),
     )
 
 
@@ -190,7 +191,7 @@ def plan_view(report: PlanReport, canvas: Canvas) -> RenderableType:
     ]
     if report.bounds:
         lines.append(("Replicas", report.bounds))
-    lines += [("Test", line) for line in report.tests]
+    lines += [("Test", goal_line(goal)) for goal in report.tests]
     if report.sticky:
         lines.append(("Sticky", f"by {report.sticky}"))
     notes = [line for label, text in lines for line in paragraph(label, text, canvas.width)]

@@ -1,16 +1,13 @@
-"""A rung of a plan in words: its weight, its end, its harm, and how long a test takes."""
+"""A rung of a plan in words: its weight, its end and its harm."""
 
-from collections.abc import Iterator
 from typing import assert_never
 
-from sluice.analysis.ab_power import detectable, expected_days, plannable, required_users
 from sluice.engine.plan import ByReady, Fixed, Gate, Plan, Ramp, Rung, Stage
 from sluice.nouns import BP_TOTAL, GoalRules, Purpose
 from sluice.reports import words
 
 LEAST_HARM = 3.0
 """Bad answers in a row that the default checks need before they can tell anything."""
-DAY_MS = 86_400_000
 
 
 def weight_of(rung: Rung) -> str:
@@ -114,38 +111,3 @@ def deadline_of(stage: Stage) -> str:
         f"{stage.strategy}: undecided after {words.duration(stage.deadline_ms)}: "
         f"{stage.on_inconclusive.value}"
     )
-
-
-def tests_of(plan: Plan, users_per_day: float | None) -> Iterator[str]:
-    """What each A/B test can find, and how long that takes; one line a goal that decides."""
-    for stage in plan.stages:
-        for rung in stage.rungs:
-            if rung.goals is not None:
-                yield _power(rung, rung.goals, users_per_day)
-
-
-def _power(rung: Rung, rules: GoalRules, users_per_day: float | None) -> str:
-    goal = rules.goals[0]
-    lacks = plannable(goal)
-    if lacks:
-        return f"{goal.name}: give its {lacks} to learn how many users the test needs"
-    live = [arm.share for arm in rung.arms if arm.purpose is Purpose.LIVE]
-    shares = [share / BP_TOTAL for share in (*live, BP_TOTAL - sum(live))]
-    told = []
-    if goal.mde > 0:
-        users = required_users(
-            goal, alpha=rules.alpha, shares=shares, planned_users=rules.horizon_users
-        )
-        needed = f"{users:,} users{_days(users, users_per_day)}"
-        told.append(f"a change of {words.percent(goal.mde)} takes {needed}")
-    if rules.horizon_users:
-        users = rules.horizon_users
-        found = detectable(goal, users=users, alpha=rules.alpha, shares=shares)
-        told.append(f"{users:,} users{_days(users, users_per_day)} find {words.percent(found)}")
-    return f"{goal.name}: {'; '.join(told) or 'give its mde, or horizon.users, to plan by'}"
-
-
-def _days(users: int, users_per_day: float | None) -> str:
-    if users_per_day is None:
-        return ""
-    return f" ({words.duration(expected_days(users, users_per_day=users_per_day) * DAY_MS)})"

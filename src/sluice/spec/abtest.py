@@ -25,6 +25,8 @@ from sluice.spec.shield import ShieldSpec
 from sluice.spec.template import PodTemplate, items
 
 CONTROL, FIRST = "stable", "candidate"
+MOST_VARIANTS, MOST_GOALS = 3, 5
+"""What a test remembers stays below 8 KB: it is written into the status of a release."""
 
 
 class Variant(Related):
@@ -119,11 +121,13 @@ class AbTest(Related):
     names decides. Counters only guard: a variant that fails is turned back.
     """
 
-    variants: tuple[Variant, ...] = Field(default_factory=_first, min_length=1, max_length=10)
+    variants: tuple[Variant, ...] = Field(
+        default_factory=_first, min_length=1, max_length=MOST_VARIANTS
+    )
     """Variants beside stable, ``candidate`` first; left out: candidate with half of the users."""
     forced_header: Header | None = None
     """Requests with this header choose ``stable`` or a variant by its name; they are not users."""
-    goals: tuple[GoalSpec, ...] = Field(min_length=1, max_length=20)
+    goals: tuple[GoalSpec, ...] = Field(min_length=1, max_length=MOST_GOALS)
     """The first decides, the others are shown."""
     horizon: Horizon
     """When it ends without a decision."""

@@ -1,26 +1,24 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
-from tests.contract.outcomes.postgres import PACKAGE, database, programs
-from tests.contract.outcomes.rigs import (
-    CsvRig,
-    JsonlRig,
-    MemoryRig,
-    PostgresRig,
-    Rig,
-    SqliteRig,
-    StoreJsonlRig,
-)
+from tests.contract.outcomes.rigs import CsvRig, JsonlRig, MemoryRig, Rig, StoreRig
+from tests.support.postgres import MISSING, programs, running_postgres
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    found = programs()
-    if found is None:
-        pytest.skip(PACKAGE)
-    with database(found) as url:
+    if programs() is None:
+        pytest.skip(MISSING)
+    with running_postgres() as url:
         yield url
+
+
+def emptied(url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("DROP TABLE IF EXISTS predictions, feedback")
+    return url
 
 
 @pytest.fixture(params=["memory", "csv", "jsonl", "store-jsonl", "store-sqlite", "store-postgres"])
@@ -34,10 +32,12 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         case "jsonl":
             made = JsonlRig(tmp_path)
         case "store-jsonl":
-            made = StoreJsonlRig(tmp_path)
+            made = StoreRig(f"jsonl:{tmp_path}/p.log")
         case "store-sqlite":
-            made = SqliteRig(tmp_path)
+            made = StoreRig(f"sqlite:{tmp_path}/p.db")
         case _:
-            made = PostgresRig(request.getfixturevalue("postgres"))
+            made = StoreRig(emptied(request.getfixturevalue("postgres")))
     yield made
     await made.source.close()
+    if isinstance(made, StoreRig):
+        made.store.close()

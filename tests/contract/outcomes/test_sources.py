@@ -1,10 +1,11 @@
 """What is particular to one kind of source: its faults, and files that change."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.contract.outcomes.rigs import SqliteRig, StoreJsonlRig
+from tests.contract.outcomes.rigs import StoreRig
 
 from sluice.errors import SpecError, TransientError
 from sluice.outcomes.databases import PostgresDatabase
@@ -126,7 +127,7 @@ def test_what_is_no_source_is_refused_with_what_there_is(where: str) -> None:
 
 
 async def test_feedback_is_joined_whichever_comes_first(tmp_path: Path) -> None:
-    rig = StoreJsonlRig(tmp_path)
+    rig = StoreRig(f"jsonl:{tmp_path}/p.log")
     rig.outcome("anna", 1.0, NOW)
     page = await rig.source.read("")
     assert page.rows == ()
@@ -136,17 +137,18 @@ async def test_feedback_is_joined_whichever_comes_first(tmp_path: Path) -> None:
 
 
 async def test_after_a_restart_late_feedback_still_finds_its_prediction(tmp_path: Path) -> None:
-    rig = StoreJsonlRig(tmp_path)
+    rig = StoreRig(f"jsonl:{tmp_path}/p.log")
     rig.exposed("anna", NOW)
     cursor = (await rig.source.read("")).cursor
     rig.outcome("anna", 1.0, NOW + 1)
-    again = open_outcomes(f"jsonl:{rig.path}")
+    again = open_outcomes(rig.url)
     rows = (await again.read(cursor)).rows
     assert [(row.user, row.value) for row in rows] == [("anna", 1.0)]
 
 
 async def test_predictions_without_a_user_are_left_out_and_counted(tmp_path: Path) -> None:
-    for rig in (StoreJsonlRig(tmp_path), SqliteRig(tmp_path)):
+    for url in (f"jsonl:{tmp_path}/p.log", f"sqlite:{tmp_path}/p.db"):
+        rig = StoreRig(url)
         rig.exposed("", NOW)
         rig.exposed("anna", NOW)
         page = await rig.source.read("")
@@ -155,16 +157,16 @@ async def test_predictions_without_a_user_are_left_out_and_counted(tmp_path: Pat
 
 
 async def test_an_outcome_of_several_goals_is_one_row_each(tmp_path: Path) -> None:
-    rig = StoreJsonlRig(tmp_path)
+    rig = StoreRig(f"jsonl:{tmp_path}/p.log")
     rig.exposed("anna", NOW)
-    rig.line(prediction_id="p-anna", ts_ms=NOW, outcome={"tip": 2.5, "paid": True, "by": "card"})
+    rig.outcome("anna", {"tip": 2.5, "paid": True, "by": "card"}, NOW)
     rows = (await rig.source.read("")).rows[1:]
     assert [(row.goal, row.value) for row in rows] == [("tip", 2.5), ("paid", 1.0)]
     assert dict(rows[0].covariates) == {"tip": 2.5, "paid": 1.0}
 
 
 async def test_a_row_that_is_written_a_little_late_is_not_lost(tmp_path: Path) -> None:
-    rig = SqliteRig(tmp_path)
+    rig = StoreRig(f"sqlite:{tmp_path}/p.db")
     rig.exposed("anna", NOW)
     cursor = (await rig.source.read("")).cursor
     rig.exposed("late", NOW - 3_000)
@@ -172,9 +174,9 @@ async def test_a_row_that_is_written_a_little_late_is_not_lost(tmp_path: Path) -
 
 
 async def test_a_log_with_a_line_that_is_no_row_is_said_with_its_line(tmp_path: Path) -> None:
-    rig = StoreJsonlRig(tmp_path)
+    rig = StoreRig(f"jsonl:{tmp_path}/p.log")
     rig.exposed("anna", NOW)
-    with rig.path.open("a") as file:
+    with (tmp_path / "p.log").open("a") as file:
         file.write("nonsense\n" + json.dumps({"ts_ms": 1}) + "\n")
     with pytest.raises(SpecError) as caught:
         await rig.source.read("")
@@ -182,8 +184,10 @@ async def test_a_log_with_a_line_that_is_no_row_is_said_with_its_line(tmp_path: 
 
 
 async def test_a_store_of_an_older_model_api_says_what_it_lacks(tmp_path: Path) -> None:
-    rig = SqliteRig(tmp_path)
-    rig.run("ALTER TABLE predictions DROP COLUMN user_id")
+    rig = StoreRig(f"sqlite:{tmp_path}/p.db")
+    with sqlite3.connect(tmp_path / "p.db") as database:
+        database.execute("ALTER TABLE predictions DROP COLUMN user_id")
+    database.close()
     with pytest.raises(TransientError, match="older model API"):
         await rig.source.read("")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.docs.pages import ROOT, blocks_of
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fake import FakeSupervisor
 from tests.unit.reports.samples import RUNNING
@@ -115,3 +116,15 @@ def test_an_a_b_test_fixes_the_weights_of_all_its_arms() -> None:
     ]
     with pytest.raises(WrongUsage, match="fixes it"):
         planned_arms(plan, 10.0)
+
+
+def test_the_example_of_the_how_to_runs(sluice: Run, tmp_path: Path) -> None:
+    page = ROOT / "docs" / "how-to" / "ab-test.md"
+    example = next(block for block in blocks_of(page) if block.language == "yaml")
+    path = tmp_path / "release.yaml"
+    path.write_text(example.text)
+    planned = sluice("plan", "-f", str(path), "--users-per-day", "5000")
+    assert planned.code == 0
+    assert " ".join(planned.out.split()).count("takes 103,484 users (20.7 days)") == 1
+    ran = sluice("assign", "anna", "berta", "-f", str(path), "--pass", "2", "-o", "json")
+    assert {item["variant"] for item in json.loads(ran.out)} <= {"candidate", "stable"}

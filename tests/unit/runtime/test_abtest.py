@@ -5,12 +5,12 @@ import random
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.unit.runtime.world import NAME, V1, V2, World
+from tests.unit.runtime.world import NAME, SETTINGS, V1, V2, V3, World
 
 from sluice.dataplanes.assignment import revision_for
-from sluice.engine.plan import Exit, Fixed, Plan, Rung, Stage
+from sluice.engine.plan import ArmSpec, Exit, Fixed, Plan, Rung, Stage
 from sluice.errors import Fault, SpecError, TransientError
-from sluice.nouns import Goal, GoalRules, OutcomePage, OutcomeRow, Phase, VerdictKind
+from sluice.nouns import Goal, GoalRules, OutcomePage, OutcomeRow, Phase, VerdictKind, Workload
 from sluice.outcomes.memory import MemoryOutcomes
 from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
@@ -74,7 +74,7 @@ class AbWorld(World):
         loop._judges = (self.judge,)
         return loop
 
-    def come(self, count: int, *, v1: float, v2: float, lost: float = 0.0) -> None:
+    def come(self, count: int, *, v1: float, v2: float, v3: float = 0.0, lost: float = 0.0) -> None:
         """New users; each buys with the chance that the revision he gets gives him."""
         core = self.loop.releases[NAME].core
         routing = core.state.routing
@@ -85,7 +85,7 @@ class AbWorld(World):
             revision = revision_for(user, routing)
             if revision == V2 and self.random.random() < lost:
                 continue
-            bought = self.random.random() < (v2 if revision == V2 else v1)
+            bought = self.random.random() < {V1: v1, V2: v2, V3: v3}[revision]
             now = self.clock.now_ms()
             self.source.add(
                 OutcomeRow(user=user, revision=revision, at_ms=now, value=float(bought))
@@ -131,7 +131,7 @@ async def test_a_variant_that_sells_less_is_turned_back() -> None:
     await world.test()
     await until_decided(world, v1=0.10, v2=0.05)
     status = world.status()
-    assert (status.phase, status.stable) == (Phase.ABORTED, V1)
+    assert (status.phase, status.stable, status.reason) == (Phase.ABORTED, V1, "ControlWon")
     assert world.served_bp(V2) == 0
     assert "stable wins" in status.message
 
@@ -290,3 +290,30 @@ async def test_a_test_without_sticky_users_is_said_not_judged() -> None:
     assert status.verdict is not None
     assert status.verdict.kind is VerdictKind.ERROR
     assert "users are not sticky" in status.verdict.reason
+
+
+async def test_of_three_arms_the_winner_is_promoted_whichever_it_is() -> None:
+    rung = replace(
+        ab_plan().stages[0].rungs[0],
+        weight=Fixed(weight_bp=6_000),
+        arms=(ArmSpec(share=3_000), ArmSpec(variant="b", share=3_000)),
+    )
+    what = ab_plan()
+    what = replace(what, stages=(replace(what.stages[0], rungs=(rung,)),))
+    world = AbWorld(seed=47)
+    await world.stable(what)
+    variant = Workload(release=NAME, revision=V3, template={})
+    candidate = Workload(release=NAME, revision=V2, template={})
+    await world.loop.deploy(candidate, what, SETTINGS, variants=(("b", variant),))
+    await world.seconds(6)
+    for _ in range(40):
+        world.come(600, v1=0.05, v2=0.05, v3=0.12)
+        await world.second()
+        if world.status().phase is not Phase.PROGRESSING:
+            break
+    status = world.status()
+    assert status.stable == V3
+    assert world.served_bp(V3) == 10_000
+    promoted = [item for item in status.decisions if item.kind == "Promoted"][-1]
+    assert promoted.verdict is not None
+    assert promoted.verdict.winner == "b"
