@@ -1,6 +1,6 @@
 """What is shown of a release, built from what the runtime knows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sluice.engine.plan import STABLE, Plan
@@ -16,7 +16,7 @@ from sluice.reports.model import (
 )
 from sluice.reports.words import duration
 from sluice.runtime.core import Core
-from sluice.runtime.gates import asked_of, said_of
+from sluice.runtime.gates import asked_of, left_of, said_of
 
 VERSION_LABEL = "app.kubernetes.io/version"
 
@@ -44,7 +44,7 @@ def status_of(
         phase=state.phase,
         reason=state.reason,
         message=state.message,
-        next=what_next(state),
+        next=what_next(state, persons=left_of(core.apart)),
         stable=state.stable,
         candidate=state.candidate,
         weight_bp=_weight(state, state.candidate),
@@ -181,8 +181,13 @@ def _revision(
     )
 
 
-def what_next(state: State) -> str:
-    """One line: what happens next, and when or on what condition."""
+def what_next(state: State, *, persons: Collection[str] = ()) -> str:
+    """One line: what happens next, and when or on what condition.
+
+    Args:
+        state: Of the release.
+        persons: Gates that are left to a person, because who was asked has not answered.
+    """
     plan = state.plan
     if plan is None:
         return ""
@@ -198,7 +203,7 @@ def what_next(state: State) -> str:
                 f"{left} left for that"
             )
         case Mode.RUNNING:
-            return _next_on_rung(state, plan)
+            return _next_on_rung(state, plan, persons)
         case Mode.STEADY if state.warm is not None:
             return (
                 f"{state.warm.revision} stays warm for {duration(state.warm.left_ms)}: "
@@ -215,7 +220,7 @@ def what_next(state: State) -> str:
             return ""
 
 
-def _next_on_rung(state: State, plan: Plan) -> str:
+def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
     name, rung = state.release, state.at_rung
     if state.promoting and not state.is_frozen:
         return f"promotes as soon as {plan.replicas} replicas of the candidate are ready"
@@ -226,7 +231,7 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     if state.hold:
         return "goes on as soon as it can be measured again"
     if state.open_gates and not state.promoting:
-        return _next_at_gate(state)
+        return _next_at_gate(state, persons)
     if state.is_frozen:
         return _next_in_freeze(state)
     if rung.exit.person:
@@ -239,12 +244,12 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     )
 
 
-def _next_at_gate(state: State) -> str:
+def _next_at_gate(state: State, persons: Collection[str]) -> str:
     name, gate = state.release, state.open_gates[0]
     verbs = f"`sluice approve {name} {gate.name}` or `sluice reject {name} {gate.name}`"
     if gate.ask is None:
         return f"a person answers gate {gate.name}: {verbs}"
-    if state.reason == "GateUnanswered":
+    if gate.name in persons:
         return f"a person answers gate {gate.name} in place of its {gate.ask.kind}: {verbs}"
     return f"gate {gate.name} is answered by {asked_of(gate.ask)}, or by a person: {verbs}"
 
