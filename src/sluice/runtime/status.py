@@ -1,5 +1,6 @@
 """What is shown of a release, built from what the runtime knows."""
 
+import shlex
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -246,7 +247,8 @@ def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
 
 def _next_at_gate(state: State, persons: Collection[str]) -> str:
     name, gate = state.release, state.open_gates[0]
-    verbs = f"`sluice approve {name} {gate.name}` or `sluice reject {name} {gate.name}`"
+    words = f"{name} {shlex.quote(gate.name)}"
+    verbs = f"`sluice approve {words}` or `sluice reject {words}`"
     if gate.ask is None:
         return f"a person answers gate {gate.name}: {verbs}"
     if gate.name in persons:
