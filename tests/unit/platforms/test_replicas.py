@@ -45,6 +45,14 @@ async def restarted(platform: LocalPlatform, times: int) -> Replicas:
     return await one(platform)
 
 
+async def test_a_replica_is_told_which_revision_it_belongs_to(platform: LocalPlatform) -> None:
+    command = ["sh", "-c", "echo I am $SLUICE_REVISION >&2; exit 3"]
+    await platform.scale(workload(command=command), 1)
+    assert (await restarted(platform, 1)).message.startswith(
+        "taxi-v1-0: exited with status 3: I am v1 "
+    )
+
+
 async def test_a_crash_loop_says_how_it_ended_and_what_it_said_last(
     platform: LocalPlatform,
 ) -> None:
@@ -68,6 +76,16 @@ async def test_the_next_start_does_not_hide_why_the_last_one_ended(
         while "; now " not in (await one(platform)).message:  # noqa: ASYNC110  # no event tells
             await asyncio.sleep(0.02)
     assert "exited with status 3: no such model; now " in (await one(platform)).message
+
+
+async def test_a_replica_is_told_its_revision(platform: LocalPlatform, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = ["sh", "-c", f"printf %s $SLUICE_REVISION > {shlex.quote(str(told))}; exit 3"]
+    await platform.scale(workload("v7", command=command), 1)
+    async with asyncio.timeout(20):
+        while (await one(platform, "v7")).restarts < 1:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.02)
+    assert told.read_text() == "v7"
 
 
 async def test_a_command_that_does_not_exist_is_named(platform: LocalPlatform) -> None:
