@@ -41,6 +41,16 @@ def plan(
             show_default="harm is told per 100",
         ),
     ] = None,
+    users_per_day: Annotated[
+        float | None,
+        typer.Option(
+            "--users-per-day",
+            min=0.001,
+            metavar="USERS",
+            help="New users a day, for the length of A/B tests.",
+            show_default="told in users",
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the steps of a release, and what a dead candidate would cost at each.
@@ -51,7 +61,11 @@ def plan(
 
     documents = spec.load(files)
     reports = tuple(
-        plan_report(spec.to_plan(release, documents.policy_of(release)), rps=rps)
+        plan_report(
+            spec.to_plan(release, documents.policy_of(release)),
+            rps=rps,
+            users_per_day=users_per_day,
+        )
         for release in _releases(documents)
     )
     emit(

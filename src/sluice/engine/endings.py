@@ -18,7 +18,7 @@ def promote_when_able(state: State, *, by: str = "") -> Moved:
     plan, candidate, former = state.plan, crown.candidate, state.stable
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
     assert candidate is not None  # noqa: S101  # a pass always has one
-    if state.ready_of(candidate) < plan.enough:
+    if state.staying_of(candidate) < plan.enough:
         if state.promoting:
             return state, ()
         message = f"decided to promote {candidate}; waits for {plan.enough} ready replicas"

@@ -63,7 +63,9 @@ def _aborted_has_no_weight(before: State, after: State) -> str:
         return ""
     weight = BP_TOTAL - after.routing.weight_bp(after.stable)
     enough = after.plan.enough if after.plan else 0
-    if weight and after.ready_of(after.stable) >= enough:
+    # Replicas that had been asked to go before may be gone by now.
+    there = min(after.ready_of(after.stable), before.size_of(after.stable))
+    if weight and there >= enough:
         return f"aborted, and the candidate has {weight} bp"
     return ""
 

@@ -80,9 +80,12 @@ def _settle(
         after = replace(after, generation=generation, routing=routing)
         actions.append(Route(routing=routing) if routing else Unroute(release=after.release))
     new = sizes.safe_sizes(after)
-    after = replace(after, sizes=tuple(new.items()))
     old = dict(before.sizes)
     grown = [(r, n) for r, n in new.items() if n > old.get(r, 0)]
+    # What was seen before of one that grows may show replicas that had been asked to go.
+    most = {revision: old.get(revision, 0) for revision, _ in grown}
+    ready = tuple((r, min(n, most.get(r, n))) for r, n in after.ready)
+    after = replace(after, sizes=tuple(new.items()), ready=ready)
     shrunk = [(r, new.get(r, 0)) for r, n in old.items() if new.get(r, 0) < n]
     scales = [Scale(revision=revision, replicas=size) for revision, size in (*grown, *shrunk)]
     stamped = tuple(replace(item, generation=after.generation) for item in records)

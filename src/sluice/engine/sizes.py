@@ -52,7 +52,7 @@ def stable_size(state: State, rung: Rung, plan: Plan) -> int:
     """Replicas that stable keeps on a rung: what it is left, and what is not replaced yet."""
     kept = _left_to_stable(state, rung, plan)
     if plan.surge is not None:
-        ready = sum(state.ready_of(revision) for _, revision in state.candidates)
+        ready = sum(state.staying_of(revision) for _, revision in state.candidates)
         kept = max(kept, plan.enough - ready)
     return max(1, min(plan.replicas, kept))
 
@@ -81,8 +81,8 @@ def ready_share_bp(state: State) -> int:
     plan, candidate, stable = state.plan, state.candidate, state.stable
     if plan is None or candidate is None or stable is None:
         return 0
-    ours = state.ready_of(candidate)
-    theirs = min(state.ready_of(stable), stable_size(state, state.at_rung, plan))
+    ours = state.staying_of(candidate)
+    theirs = min(state.staying_of(stable), stable_size(state, state.at_rung, plan))
     if ours == 0:
         return 0
     # Rounded up: stable's part, rounded down, is what its remaining replicas carry.
@@ -94,7 +94,7 @@ def shortage_bp(state: State) -> int:
     plan, stable = state.plan, state.stable
     if plan is None or stable is None:
         return 0
-    return max(0, BP_TOTAL + (-state.ready_of(stable) * BP_TOTAL // plan.enough))
+    return max(0, BP_TOTAL + (-state.staying_of(stable) * BP_TOTAL // plan.enough))
 
 
 def safe_sizes(state: State) -> dict[RevisionId, int]:
@@ -146,7 +146,7 @@ def _bounded_floor(
     serving = {state.stable, *(candidate for _, candidate in state.candidates)}
     if revision in serving:
         others = sum(
-            min(state.ready_of(other), result.get(other, there), there)
+            min(state.staying_of(other), result.get(other, there))
             for other, there in state.sizes
             if other in serving and other != revision
         )

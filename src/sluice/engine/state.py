@@ -107,6 +107,10 @@ class State:
         """Size last asked for."""
         return dict(self.sizes).get(revision, 0)
 
+    def staying_of(self, revision: RevisionId) -> int:
+        """Ready replicas that were not asked to go."""
+        return min(self.ready_of(revision), self.size_of(revision))
+
     @property
     def candidate(self) -> RevisionId | None:
         """The revision that this pass is about, if there is a pass (or an aborted one)."""

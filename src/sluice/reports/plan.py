@@ -6,19 +6,16 @@ two polls. The ramp turns this around: it chooses w so that the product stays wi
 """
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sluice.engine.plan import ByReady, Fixed, Plan, Ramp, Rung, Stage
+from sluice.engine.plan import Plan, Rung, Stage
 from sluice.nouns import BP_TOTAL
-from sluice.reports import words
+from sluice.reports import plan_words, words
 from sluice.reports.canvas import Canvas, paragraph
 
-LEAST_HARM = 3.0
-"""Bad answers in a row that the default checks need before they can tell anything."""
 DEFAULT_RPS = 100.0
 """Rate that harm is printed for when nobody says one."""
 
@@ -56,14 +53,23 @@ class PlanReport:
     steps: tuple[PlanStep, ...]
     deadlines: tuple[str, ...]
     """One line a stage: what happens when the checks have not decided in time."""
+    undo: str
+    """What going back takes after the promotion."""
+    bounds: str
+    """Replicas while a rolling update lasts; empty: nothing rolls."""
+    tests: tuple[str, ...]
+    """One line an A/B test: what it can find, and with how many users."""
 
 
-def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
+def plan_report(
+    plan: Plan, *, rps: float | None = None, users_per_day: float | None = None
+) -> PlanReport:
     """Put a plan into words.
 
     Args:
         plan: What a spec compiled to.
         rps: Expected live requests per second of the release, for the harm; None: per 100.
+        users_per_day: New users a day, for the length of A/B tests; None: told in users.
     """
     rate = DEFAULT_RPS if rps is None else rps
     interval_s = plan.poll_ms / 1_000
@@ -72,6 +78,8 @@ def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
         for number, stage in enumerate(plan.stages)
         for rung in stage.rungs
     )
+    if plan.watch:
+        steps = (*steps, _switch(plan, rate, interval_s))
     sticky = " or ".join(
         text
         for text in (
@@ -91,77 +99,59 @@ def plan_report(plan: Plan, *, rps: float | None = None) -> PlanReport:
         min_bake=words.duration(plan.min_bake_ms),
         keep_warm=words.duration(plan.keep_warm_ms),
         steps=steps,
-        deadlines=tuple(_deadline(stage) for stage in plan.stages),
+        deadlines=tuple(plan_words.deadline_of(stage) for stage in plan.stages),
+        undo=_undo(plan),
+        bounds=_bounds(plan),
+        tests=tuple(plan_words.tests_of(plan, users_per_day)),
     )
 
 
 def _step(
     plan: Plan, number: int, stage: Stage, rung: Rung, rps: float, interval_s: float
 ) -> PlanStep:
-    harm, reason = _harm(rung, rps, interval_s)
+    harm, reason = plan_words.harm_of(rung, rps, interval_s)
     return PlanStep(
         stage=number,
         strategy=stage.strategy,
         name=rung.name,
-        weight=_weight(rung),
-        until=_until(plan, rung),
+        weight=plan_words.weight_of(rung),
+        until=plan_words.until_of(plan, rung),
         checks=rung.checks,
         harm=harm,
         harm_reason=reason,
     )
 
 
-def _weight(rung: Rung) -> str:
-    match rung.weight:
-        case Fixed(weight_bp=bp):
-            return words.weight(bp)
-        case Ramp(max_bp=bp):
-            return f"up to {words.weight(bp)}"
-        case ByReady():
-            return "as ready"
-        case _:
-            assert_never(rung.weight)
+def _switch(plan: Plan, rps: float, interval_s: float) -> PlanStep:
+    """After a promotion that is watched: everybody is exposed until the first look."""
+    harm, reason = plan_words.exposed(rps, BP_TOTAL, interval_s)
+    return PlanStep(
+        stage=len(plan.stages) - 1,
+        strategy=plan.stages[-1].strategy,
+        name="switch",
+        weight=words.weight(BP_TOTAL),
+        until=f"{words.duration(plan.keep_warm_ms)} without a failure",
+        checks=("slo",),
+        harm=harm,
+        harm_reason=reason,
+    )
 
 
-def _harm(rung: Rung, rps: float, interval_s: float) -> tuple[float | None, str]:
-    seen = " (users see none of it: shield)" if rung.shield is not None else ""
-    match rung.weight:
-        case Fixed(weight_bp=0):
-            return 0.0, "no live traffic"
-        case _ if not rung.checks:
-            return None, "no check acts here: a fault lasts until the next step"
-        case Fixed(weight_bp=bp):
-            harm = rps * bp / BP_TOTAL * interval_s
-            rate = f"{rps:g}/s x {words.weight(bp)} x {interval_s:g}s"
-            least = f", but {LEAST_HARM:g} to tell" if harm < LEAST_HARM else ""
-            return max(harm, LEAST_HARM), rate + least + seen
-        case Ramp(harm_budget=budget):
-            return budget, f"harmBudget, at any rate{seen}"
-        case ByReady():
-            return rps * interval_s, f"at most {rps:g}/s x {interval_s:g}s{seen}"
-        case _:
-            assert_never(rung.weight)
+def _undo(plan: Plan) -> str:
+    if plan.surge is not None:
+        return "the old stable has given up its replicas: undo is a new pass"
+    if plan.keep_warm_ms == 0:
+        return "the old stable is gone at once: undo is a new pass"
+    kept = words.duration(plan.keep_warm_ms)
+    return f"the old stable stays ready for {kept}, so that undo is instant"
 
 
-def _until(plan: Plan, rung: Rung) -> str:
-    waits = []
-    if rung.exit.hold_ms:
-        waits.append(words.duration(rung.exit.hold_ms))
-    waits += [f"gate {gate.name} is answered" for gate in rung.gates]
-    if rung.exit.person:
-        waits.append("`promote`")
-    if rung.exit.passed:
-        bake = f" and {words.duration(plan.min_bake_ms)} baked" if plan.min_bake_ms else ""
-        waits.append(f"checks passed{bake}")
-    return ", ".join(waits) or "routers serve it"
-
-
-def _deadline(stage: Stage) -> str:
-    if stage.deadline_ms is None:
-        return f"{stage.strategy}: no deadline"
+def _bounds(plan: Plan) -> str:
+    if plan.surge is None:
+        return ""
     return (
-        f"{stage.strategy}: undecided after {words.duration(stage.deadline_ms)}: "
-        f"{stage.on_inconclusive.value}"
+        f"at most {plan.replicas + plan.surge} at once, at least {plan.enough} ready; an abort "
+        "goes back the same way, as fast as stable gets ready"
     )
 
 
@@ -196,8 +186,11 @@ def plan_view(report: PlanReport, canvas: Canvas) -> RenderableType:
         ("Harm", _harm_note(report)),
         ("Checks", ", ".join(checks) or "none act"),
         ("Deadline", "; ".join(report.deadlines)),
-        ("After", f"the old stable stays ready for {report.keep_warm}, so that undo is instant"),
+        ("After", report.undo),
     ]
+    if report.bounds:
+        lines.append(("Replicas", report.bounds))
+    lines += [("Test", line) for line in report.tests]
     if report.sticky:
         lines.append(("Sticky", f"by {report.sticky}"))
     notes = [line for label, text in lines for line in paragraph(label, text, canvas.width)]

@@ -1,14 +1,18 @@
 """The same release code in virtual time against stated error rates, thousands of times.
 
 Requests are split between the revisions by the weight that the engine decided, and are bad with
-the stated probability of the revision that got them. Everything else (counters, checks, ramp,
-machine) is what runs in production.
+the stated probability of the revision that got them; so are copies. Everything else (counters,
+checks, ramp, machine) is what runs in production.
+
+What is not counted by routers is not drawn: pairs of answers always agree, a test is decided at
+once for the candidate, and every question is answered with yes. Further variants of a test are as
+good as stable.
 """
 
 import math
 import os
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +21,7 @@ from sluice.engine.events import Observed, Promote
 from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import (
+    BP_TOTAL,
     LATENCY_GRID_MS,
     ArmCounts,
     Counts,
@@ -26,6 +31,8 @@ from sluice.nouns import (
     Replicas,
     RevisionId,
     Snapshot,
+    Verdict,
+    VerdictKind,
     Workload,
 )
 from sluice.reports.model import SimulationResult
@@ -124,14 +131,16 @@ def one_run(scenario: Scenario, seed: int) -> Run:
     step = scenario.settings.poll_ms
     for _ in range(HISTORY_POLLS):
         world.tick(step)
-    core.deploy(world.now_ms, _workload(CANDIDATE), scenario.plan)
+    plan = scenario.plan
+    variants = [(name, _workload(RevisionId(name))) for name in plan.variants if name != CANDIDATE]
+    core.deploy(world.now_ms, _workload(CANDIDATE), plan, variants)
     began = world.now_ms
-    limit = sum(stage.deadline_ms or 0 for stage in scenario.plan.stages) or 3_600_000
-    limit += scenario.plan.progress_deadline_ms + AFTER_DEADLINE_MS
-    while core.state.in_pass and world.now_ms - began < limit:
+    limit = sum(stage.deadline_ms or 0 for stage in plan.stages) or 3_600_000
+    limit += plan.progress_deadline_ms + plan.keep_warm_ms + AFTER_DEADLINE_MS
+    while _goes_on(core.state) and world.now_ms - began < limit:
         if core.state.waits_for_person and core.state.hold == "DeadlineExceeded":
             break
-        if core.state.waits_for_person:
+        if core.state.waits_for_person or core.state.open_gates:
             world.answer()
         world.tick(step)
     return Run(
@@ -140,6 +149,12 @@ def one_run(scenario: Scenario, seed: int) -> Run:
         requests=world.sums[CANDIDATE].total - world.before_fault,
         harmed=world.harmed,
     )
+
+
+def _goes_on(state: State) -> bool:
+    """Whether the pass runs, or its switch is still watched."""
+    watched = state.plan is not None and state.plan.watch and state.warm is not None
+    return state.in_pass or (state.mode is Mode.STEADY and watched)
 
 
 def _outcome(state: State) -> str:
@@ -169,9 +184,9 @@ class _World:
     fault_ms: int = 0
     """When a late fault began; 0: not yet, or from the start."""
     before_fault: int = 0
-    sums: dict[RevisionId, _Sums] = field(
-        default_factory=lambda: {STABLE: _Sums(), CANDIDATE: _Sums()}
-    )
+    sums: defaultdict[RevisionId, _Sums] = field(default_factory=lambda: defaultdict(_Sums))
+    copies: _Sums = field(default_factory=_Sums)
+    """Of the candidate, as a shadow."""
     core: Core = field(init=False)
 
     def __post_init__(self) -> None:
@@ -187,13 +202,30 @@ class _World:
         """Requests come in under the present weights; then the controller looks."""
         self.now_ms += ms
         self._traffic(ms / 1000)
-        self.core.poll(View(at_ms=self.now_ms, replicas=self._replicas(), snapshots=self._read()))
+        self.core.poll(
+            View(
+                at_ms=self.now_ms,
+                replicas=self._replicas(),
+                snapshots=self._read(),
+                decider=self._decided(),
+            )
+        )
         self._acknowledge()
 
     def answer(self) -> None:
         """What a person would say: go on."""
         self.core.send(Promote(at_ms=self.now_ms, by="simulation"))
         self._acknowledge()
+
+    def _decided(self) -> Verdict | None:
+        """What pairs and outcomes would say; None on a rung that counters decide."""
+        state = self.core.state
+        rung = state.at_rung if state.mode is Mode.RUNNING else None
+        if rung is None or (rung.shadow is None and rung.goals is None):
+            return None
+        pairs = rung.shadow.pairs if rung.shadow is not None else 0
+        kind = VerdictKind.PASSED if self.copies.total >= pairs else VerdictKind.INCONCLUSIVE
+        return Verdict(kind=kind, reason="not drawn by the simulation", taken_ms=self.now_ms)
 
     def _observe(self) -> None:
         ready = tuple((item.revision, len(item.ready)) for item in self._replicas())
@@ -209,40 +241,50 @@ class _World:
         requests = int(self.carry)
         self.carry -= requests
         routing = self.core.state.routing
-        weight = routing.weight_bp(CANDIDATE) if routing else 0
-        if routing and routing.fallback == CANDIDATE:
-            weight = 10_000
-        ours = binomial(self.random, requests, weight / 10_000)
-        if ours:
+        left, share_left = requests, BP_TOTAL
+        split: dict[RevisionId, int] = {}
+        for arm in routing.live[:-1] if routing else ():
+            got = binomial(self.random, left, arm.weight_bp / share_left if share_left else 0.0)
+            split[arm.revision] = got
+            left, share_left = left - got, share_left - arm.weight_bp
+        if routing:
+            split[routing.fallback] = left
+        copied = sum(arm.weight_bp for arm in routing.mirrored) if routing else 0
+        copies = binomial(self.random, requests, copied / BP_TOTAL)
+        if split.get(CANDIDATE) or copies:
             self.live_ms += int(seconds * 1000)
         faulty = self.live_ms >= self.scenario.fault_after_s * 1000
         if faulty and not self.fault_ms and self.scenario.fault_after_s > 0:
             self.fault_ms = self.now_ms - int(seconds * 1000)
             self.before_fault = self.sums[CANDIDATE].total
         rates = self.scenario.candidate_bad if faulty else self.scenario.stable_bad
-        self._count(CANDIDATE, ours, rates)
-        self._count(STABLE, requests - ours, self.scenario.stable_bad)
+        self._count(self.copies, copies, rates)
+        for revision, got in split.items():
+            if revision == CANDIDATE:
+                self.harmed += self._count(self.sums[CANDIDATE], got, rates)
+            else:
+                self._count(self.sums[revision], got, self.scenario.stable_bad)
 
-    def _count(self, revision: RevisionId, requests: int, rates: Mapping[str, float]) -> None:
-        sums = self.sums[revision]
+    def _count(self, sums: _Sums, requests: int, rates: Mapping[str, float]) -> int:
+        """Draw the bad ones among requests; how many users would have noticed."""
         sums.total += requests
         worst = 0
         for objective in self.scenario.settings.objectives:
             bad = binomial(self.random, requests, rates.get(objective.name, 0.0))
             sums.bad[objective.name] = sums.bad.get(objective.name, 0) + bad
             worst = max(worst, bad)
-        if revision == CANDIDATE:
-            self.harmed += worst
+        return worst
 
     def _read(self) -> tuple[Snapshot, ...]:
         objectives = self.scenario.settings.objectives
+        counted = [
+            (revision, Purpose.LIVE, self.sums[revision])
+            for revision in dict.fromkeys((CANDIDATE, STABLE, *self.sums))
+        ]
+        counted.append((CANDIDATE, Purpose.MIRROR, self.copies))
         arms = tuple(
-            ArmCounts(
-                revision=revision,
-                purpose=Purpose.LIVE,
-                counts=_counts(objectives, self.sums[revision]),
-            )
-            for revision in (CANDIDATE, STABLE)
+            ArmCounts(revision=revision, purpose=purpose, counts=_counts(objectives, sums))
+            for revision, purpose, sums in counted
         )
         return (Snapshot(router="router", epoch="1", taken_ms=self.now_ms, arms=arms),)
 

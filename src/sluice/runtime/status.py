@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sluice.engine.plan import STABLE, Plan
+from sluice.engine.sizes import candidate_size
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
 from sluice.reports.model import (
@@ -199,10 +200,10 @@ def what_next(state: State, *, persons: Collection[str] = ()) -> str:
             left = duration(max(0, plan.progress_deadline_ms - state.waited_ms))
             what = "serves" if state.mode is Mode.STARTING else "gets traffic"
             ready = state.ready_of(state.candidate) if state.candidate else 0
-            return (
-                f"{what} when {plan.replicas} replicas are ready ({ready} now); "
-                f"{left} left for that"
-            )
+            needed = plan.replicas
+            if state.mode is Mode.PREPARING:
+                needed = candidate_size(state, state.at_rung, plan)
+            return f"{what} when {needed} replicas are ready ({ready} now); {left} left for that"
         case Mode.RUNNING:
             return _next_on_rung(state, plan, persons)
         case Mode.STEADY if state.warm is not None:
@@ -224,7 +225,7 @@ def what_next(state: State, *, persons: Collection[str] = ()) -> str:
 def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
     name, rung = state.release, state.at_rung
     if state.promoting and not state.is_frozen:
-        return f"promotes as soon as {plan.replicas} replicas of the candidate are ready"
+        return f"promotes as soon as {plan.enough} replicas of the candidate are ready"
     if state.paused:
         return f"`sluice resume {name}` goes on"
     if state.hold == "DeadlineExceeded":
@@ -237,6 +238,8 @@ def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
         return _next_in_freeze(state)
     if rung.exit.person:
         return f"`sluice promote {name}` goes on"
+    if rung.exit.passed and rung.goals is not None:
+        return f"ends when {rung.goals.goals[0].name} is decided, or at its horizon"
     if rung.exit.passed:
         return _next_decision(state, plan)
     left = rung.exit.hold_ms - state.rung_ms
@@ -262,13 +265,17 @@ def _next_in_freeze(state: State) -> str:
 
 
 def _next_decision(state: State, plan: Plan) -> str:
-    bake = plan.min_bake_ms - state.bake_ms
+    bake = plan.min_bake_ms - state.bake_ms if state.at_rung.exit.baked else 0
+    last = (state.stage, state.rung) == plan.rungs[-1]
+    goes = "promotes" if last else "goes on"
     deadline = state.at_stage.deadline_ms
     end = ""
     if deadline is not None:
         policy = state.at_stage.on_inconclusive
         end = f"; {policy} in {duration(max(0, deadline - state.stage_ms))} (deadline)"
     if state.verdict is VerdictKind.PASSED:
-        return f"promotes in {duration(bake)} (minBake){end}" if bake > 0 else "promotes now"
+        return f"{goes} in {duration(bake)} (minBake){end}" if bake > 0 else f"{goes} now"
     baked = f" and {duration(bake)} more of minBake are over" if bake > 0 else ""
-    return f"promotes when the checks pass{baked}{end}"
+    shadow = state.at_rung.shadow
+    passed = f"{shadow.pairs:,} pairs agree" if shadow is not None else "the checks pass"
+    return f"{goes} when {passed}{baked}{end}"

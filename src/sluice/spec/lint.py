@@ -9,6 +9,7 @@ from sluice.errors import Fault
 from sluice.spec.abtest import AbTest
 from sluice.spec.base import Loc
 from sluice.spec.canary import Canary
+from sluice.spec.lint_strategies import doubts
 from sluice.spec.loader import Document, Documents
 from sluice.spec.pods import misspelt
 from sluice.spec.policy import ReleasePolicy
@@ -51,8 +52,10 @@ def _all(documents: Documents, slos: Mapping[str, SLO]) -> Found:
         yield from _release(release)
         yield from _pods(release)
         yield from _judged(release, policy, slos)
+        for rule, place, reason in doubts(release):
+            yield rule, release, place, reason
         for loc, canary in release.spec.strategy.canaries:
-            place: Loc = ("spec", "strategy", *loc)
+            place = ("spec", "strategy", *loc)
             yield from _steps(release, canary, place, (policy or DEFAULT_POLICY).spec.deadline_ms)
     for policy in documents.policies:
         yield from _times(policy)

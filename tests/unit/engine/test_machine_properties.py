@@ -188,8 +188,9 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def aborted_means_no_candidate_traffic_when_stable_is_whole(self) -> None:
         state = self.state
-        if state.mode is Mode.ABORTED and state.plan and state.stable and state.routing:
-            whole = state.ready_of(state.stable) >= state.plan.enough
+        free = state.plan is not None and state.plan.surge is None
+        if state.mode is Mode.ABORTED and free and state.plan and state.stable and state.routing:
+            whole = state.staying_of(state.stable) >= state.plan.replicas
             assert not whole or state.routing.weight_bp(state.stable) == BP_TOTAL
 
     def teardown(self) -> None:

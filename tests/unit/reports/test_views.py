@@ -35,6 +35,7 @@ from sluice.reports.plan import plan_report, plan_view
 from sluice.reports.release_view import release_view
 from sluice.reports.releases import decision_line, releases_table, status_line
 from sluice.reports.simulation import quantile, simulation_view
+from sluice.spec import load, to_plan
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 PLAN = Plan(
@@ -75,8 +76,17 @@ def drawn(view: RenderableType, width: int, encoding: str = "utf-8") -> str:
     return text
 
 
-def plan_at(plan: Plan, rps: float | None) -> Callable[[Canvas], RenderableType]:
-    return lambda canvas: plan_view(plan_report(plan, rps=rps), canvas)
+def plan_at(
+    plan: Plan, rps: float | None, users_per_day: float | None = None
+) -> Callable[[Canvas], RenderableType]:
+    report = plan_report(plan, rps=rps, users_per_day=users_per_day)
+    return lambda canvas: plan_view(report, canvas)
+
+
+def compiled(name: str) -> Plan:
+    """The plan of a golden release of the spec."""
+    documents = load([GOLDEN.parent / "plan" / f"{name}.yaml"])
+    return to_plan(documents.releases[0])
 
 
 VIEWS: dict[str, Callable[[Canvas], RenderableType]] = {
@@ -93,6 +103,11 @@ VIEWS: dict[str, Callable[[Canvas], RenderableType]] = {
     "history": lambda canvas: history_view((STARTED, ENTERED, CHANGED, PROMOTED), canvas),
     "plan-steps": plan_at(PLAN, 200),
     "plan-ramp": plan_at(RAMP, None),
+    "plan-bluegreen": plan_at(compiled("bluegreen"), 200),
+    "plan-rolling": plan_at(compiled("rolling"), 200),
+    "plan-shadow": plan_at(compiled("shadow"), 200),
+    "plan-abtest": plan_at(compiled("abtest"), 200, users_per_day=2_000),
+    "plan-stages": plan_at(compiled("all-stages"), 200),
     "simulate": lambda canvas: simulation_view(SIMULATED, "taxi: 200 passes", canvas),
 }
 
@@ -195,6 +210,23 @@ def test_harm_of_a_step_is_rate_times_weight_times_time_between_looks() -> None:
     assert (rare.harm, rare.harm_reason) == (3.0, "1/s x 5% x 1s, but 3 to tell")
     slow = plan_report(replace(PLAN, poll_ms=5_000), rps=200)
     assert slow.steps[0].harm == 50.0
+
+
+def test_a_switch_exposes_everybody_until_the_first_look() -> None:
+    switch = plan_report(compiled("bluegreen-default"), rps=200).steps[-1]
+    assert (switch.name, switch.harm, switch.weight) == ("switch", 200.0, "100%")
+    before = plan_report(compiled("bluegreen"), rps=200).steps[:-1]
+    assert {step.harm for step in before} == {0.0}
+
+
+def test_a_batch_exposes_the_share_of_its_replicas() -> None:
+    steps = plan_report(compiled("rolling"), rps=200).steps
+    assert [s.harm for s in steps if s.name.startswith("batch")] == [100.0, 200.0]
+
+
+def test_a_test_says_what_it_lacks_to_be_planned() -> None:
+    (line,) = plan_report(compiled("all-stages")).tests
+    assert line == "tip: give its baseline and deviation to learn how many users the test needs"
 
 
 def test_a_step_that_no_check_watches_has_no_bound() -> None:

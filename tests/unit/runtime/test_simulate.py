@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.runtime.world import SETTINGS, plan
+from tests.unit.spec.documents import policy, release
 
 from sluice.engine.canary import GateStep, Pause, SetWeight
+from sluice.engine.plan import Plan
 from sluice.nouns import Objective
 from sluice.reports.model import SimulationResult
 from sluice.runtime.simulate import binomial, simulate
+from sluice.spec import to_plan
 
 SLO_99 = replace(
     SETTINGS,
@@ -121,3 +124,55 @@ def test_binomial_draws_have_the_right_mean_and_variance(p: float) -> None:
     wanted = 100 * p * (1 - p)
     assert mean == pytest.approx(100 * p, abs=4 * math.sqrt(wanted / 4_000))
     assert variance == pytest.approx(wanted, rel=0.1)
+
+
+def _plan_of(**strategy: object) -> Plan:
+    sticky = {"sticky": {"cookie": "uid"}}
+    given = release(spec__replicas=4, spec__traffic=sticky, spec__strategy=strategy)
+    rules = policy(spec__minBake="10s", spec__deadline="5m")
+    return replace(to_plan(given, rules), keep_warm_ms=60_000)
+
+
+GOALS = {"goals": [{"name": "tip", "kind": "binary"}], "horizon": {"users": 100}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "unseen"),
+    [
+        pytest.param({"blueGreen": {"checks": [{"http": {"path": "/"}}]}}, False, id="blue-green"),
+        pytest.param({"rolling": {"pause": {"duration": "20s"}}}, False, id="rolling"),
+        pytest.param({"shadow": {"percent": 50, "until": {"pairs": 200}}}, True, id="shadow"),
+        pytest.param(
+            {"stages": [{"shadow": {"percent": 50}}, {"canary": {}}, {"abTest": GOALS}]},
+            True,
+            id="stages",
+        ),
+    ],
+)
+def test_every_strategy_can_be_simulated(strategy: dict[str, object], unseen: bool) -> None:
+    what = _plan_of(**strategy)
+    rates = {"stable_bad": {"availability": 0.005}, "rps": 50, "runs": 5, "processes": 1}
+    good = simulate(what, SLO_99, candidate_bad={"availability": 0.005}, **rates)  # type: ignore[arg-type]
+    assert good.outcomes == {"promoted": 5}
+    if not unseen:
+        dead = simulate(what, SLO_99, candidate_bad={"availability": 1.0}, **rates)  # type: ignore[arg-type]
+        assert dead.outcomes == {"aborted": 5}
+
+
+def test_variants_of_a_test_have_their_shares_of_simulated_requests() -> None:
+    template = release().spec.template.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    variants = [
+        {"name": "candidate", "weight": 20},
+        {"name": "b", "weight": 20, "template": template},
+    ]
+    result = simulate(
+        _plan_of(abTest={**GOALS, "variants": variants}),
+        SLO_99,
+        stable_bad={"availability": 0.0},
+        candidate_bad={"availability": 1.0},
+        rps=50,
+        runs=5,
+        processes=1,
+    )
+    assert set(result.outcomes) <= {"promoted", "aborted"}
+    assert max(result.harmed) > 0

@@ -57,3 +57,23 @@ def test_the_steps_of_the_example_become_rungs_and_end_in_a_verdict() -> None:
     ]
     assert plan.gates == ("approve",)
     assert rungs[-1].exit.passed
+
+
+@pytest.mark.parametrize(
+    ("name", "strategies"),
+    [
+        pytest.param("canary", ["canary"], id="canary"),
+        pytest.param("bluegreen", ["blueGreen"], id="bluegreen"),
+        pytest.param("rolling", ["rolling"], id="rolling"),
+        pytest.param("shadow", ["shadow"], id="shadow"),
+        pytest.param("ab", ["abTest"], id="ab"),
+        pytest.param("stages", ["shadow", "canary", "abTest"], id="stages"),
+    ],
+)
+def test_there_is_an_example_of_every_strategy(name: str, strategies: list[str]) -> None:
+    documents = example(f"release-{name}.yaml", "policy.yaml", "slo.yaml")
+    (given,) = documents.releases
+    plan = to_plan(given, documents.policy_of(given))
+    assert [stage.strategy for stage in plan.stages] == strategies
+    other = example("release-v2.yaml", "policy.yaml", "slo.yaml").releases[0]
+    assert revision_of(given) == revision_of(other), "all of them release version 2"
