@@ -1,9 +1,9 @@
-"""Twins in memory: a hook that answers what it is told to, a notifier that remembers."""
+"""Twins in memory: a hook and jobs that answer what they are told to, a notifier that remembers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sluice.nouns import AnswerKind, GateAnswer, Notice, Notify, Question
+from sluice.nouns import AnswerKind, GateAnswer, Job, JobEnd, Notice, Notify, Question
 
 
 class MemoryHook:
@@ -34,6 +34,36 @@ class MemoryHook:
         if not given:
             return GateAnswer(kind=AnswerKind.SILENT, reason="nobody is there")
         return given.pop(0) if len(given) > 1 else given[0]
+
+
+class MemoryJobs:
+    """Ends programs as it is told to; others never end by themselves.
+
+    Args:
+        ends: By the program's name.
+    """
+
+    def __init__(self, ends: Mapping[str, JobEnd]) -> None:
+        self.ends = dict(ends)
+        self.running: list[str] = []
+        """Ids of jobs that are under way."""
+
+    async def run(self, job: Job) -> JobEnd:
+        """See :class:`sluice.ports.CheckJob`."""
+        if not job.command:
+            return JobEnd(code=None, said="there is no command")
+        end = self.ends.get(job.command[0])
+        if end is not None:
+            return end
+        self.running.append(job.id)
+        try:
+            async with asyncio.timeout(job.timeout_ms / 1000):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.running.remove(job.id)
+        return JobEnd(code=None, said=f"did not end within {job.timeout_ms / 1000:g} s")
 
 
 class MemoryNotifier:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from sluice.hooks.outward import Outward, Reply, Unreachable, place_of
 from sluice.hooks.signing import NoKey, key_of, sign
@@ -59,8 +60,8 @@ def payload(question: Question) -> dict[str, Any]:
 
 
 def message_id(question: Question) -> str:
-    """The id without dots, which the signature puts between its parts."""
-    return question.id.replace(".", "-")
+    """The id as a header can hold it, without dots: the signature puts those between its parts."""
+    return quote(question.id, safe="/").replace(".", "-")
 
 
 def _metrics(verdict: Verdict | None) -> dict[str, Any] | None:

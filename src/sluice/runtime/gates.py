@@ -178,6 +178,11 @@ def said_of(apart: Mapping[str, Any], gate: str) -> str:
     return str(apart.get(KEPT, {}).get(gate, {}).get("said", ""))
 
 
+def left_of(apart: Mapping[str, Any]) -> frozenset[str]:
+    """Gates that are left to a person."""
+    return frozenset(gate for gate, kept in apart.get(KEPT, {}).items() if kept.get("left"))
+
+
 def _kept(tracked: Tracked, gate: str) -> dict[str, Any]:
     kept: dict[str, Any] = tracked.core.apart.setdefault(KEPT, {}).setdefault(gate, {})
     return kept

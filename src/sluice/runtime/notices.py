@@ -20,9 +20,10 @@ def notice_of(release: str, decision: Decision) -> Notice:
         "requests": verdict.requests,
         "harmed": verdict.harmed,
     }
-    parts = (release, decision.pass_number, decision.at_ms, decision.kind, decision.reason)
+    place = f"{decision.stage}-{decision.rung}"
+    what = (decision.pass_number, decision.at_ms, place, decision.kind, decision.reason)
     return Notice(
-        id="-".join(map(str, parts)).replace("/", "-"),
+        id="-".join(map(str, (release.replace("/", "-"), *what))),
         release=release,
         at_ms=decision.at_ms,
         kind=decision.kind,

@@ -1,7 +1,7 @@
 """What is shown of a release, built from what the runtime knows."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sluice.engine.plan import STABLE, Plan
@@ -18,7 +18,7 @@ from sluice.reports.model import (
 )
 from sluice.reports.words import duration
 from sluice.runtime.core import Core
-from sluice.runtime.gates import asked_of, said_of
+from sluice.runtime.gates import asked_of, left_of, said_of
 
 VERSION_LABEL = "app.kubernetes.io/version"
 
@@ -46,7 +46,7 @@ def status_of(
         phase=state.phase,
         reason=state.reason,
         message=state.message,
-        next=what_next(state),
+        next=what_next(state, persons=left_of(core.apart)),
         stable=state.stable,
         candidate=state.candidate,
         weight_bp=_weight(state, state.candidate),
@@ -183,8 +183,13 @@ def _revision(
     )
 
 
-def what_next(state: State) -> str:
-    """One line: what happens next, and when or on what condition."""
+def what_next(state: State, *, persons: Collection[str] = ()) -> str:
+    """One line: what happens next, and when or on what condition.
+
+    Args:
+        state: Of the release.
+        persons: Gates that are left to a person, because who was asked has not answered.
+    """
     plan = state.plan
     if plan is None:
         return ""
@@ -201,7 +206,7 @@ def what_next(state: State) -> str:
             whole = "1 replica is" if needed == 1 else f"{needed} replicas are"
             return f"{what} when {whole} ready ({ready} now); {left} left for that"
         case Mode.RUNNING:
-            return _next_on_rung(state, plan)
+            return _next_on_rung(state, plan, persons)
         case Mode.STEADY if state.warm is not None:
             return (
                 f"{state.warm.revision} stays warm for {duration(state.warm.left_ms)}: "
@@ -218,7 +223,7 @@ def what_next(state: State) -> str:
             return ""
 
 
-def _next_on_rung(state: State, plan: Plan) -> str:
+def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
     name, rung = state.release, state.at_rung
     if state.promoting and not state.is_frozen:
         return f"promotes as soon as {plan.enough} replicas of the candidate are ready"
@@ -229,7 +234,7 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     if state.hold:
         return "goes on as soon as it can be measured again"
     if state.open_gates and not state.promoting:
-        return _next_at_gate(state)
+        return _next_at_gate(state, persons)
     if state.is_frozen:
         return _next_in_freeze(state)
     if rung.exit.person:
@@ -244,13 +249,13 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     )
 
 
-def _next_at_gate(state: State) -> str:
+def _next_at_gate(state: State, persons: Collection[str]) -> str:
     name, gate = state.release, state.open_gates[0]
-    word = shlex.quote(gate.name)
-    verbs = f"`sluice approve {name} {word}` or `sluice reject {name} {word}`"
+    words = f"{name} {shlex.quote(gate.name)}"
+    verbs = f"`sluice approve {words}` or `sluice reject {words}`"
     if gate.ask is None:
         return f"a person answers gate {gate.name}: {verbs}"
-    if state.reason == "GateUnanswered":
+    if gate.name in persons:
         return f"a person answers gate {gate.name} in place of its {gate.ask.kind}: {verbs}"
     return f"gate {gate.name} is answered by {asked_of(gate.ask)}, or by a person: {verbs}"
 

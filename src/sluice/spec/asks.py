@@ -70,7 +70,7 @@ class HttpAsk(Related):
     retries: Retries = 3
     """Further tries after one that failed."""
     every_ms: PositiveDuration = Field(default=2_000, alias="every")
-    """Time between two tries."""
+    """Longest time between two tries: they begin a second apart, and the pause doubles."""
     on_silence: OnSilence = "hold"
     """What happens when no try was answered."""
 
@@ -110,7 +110,8 @@ class WebhookAsk(Model):
     retries: Retries = 3
     """Further tries when nothing sensible was answered."""
     every_ms: PositiveDuration = Field(default=10_000, alias="every")
-    """Time between two tries, and between two questions while the answer is wait."""
+    """Time between two questions while the answer is wait, and the longest between two tries: those
+    begin a second apart, and the pause doubles."""
     on_silence: OnSilence = "hold"
     """What happens when no try was answered."""
 
@@ -139,7 +140,7 @@ class CommandAsk(Model):
     retries: Retries = 0
     """Further runs after one that did not answer."""
     every_ms: PositiveDuration = Field(default=10_000, alias="every")
-    """Time between two runs."""
+    """Longest time between two runs: they begin a second apart, and the pause doubles."""
     on_silence: OnSilence = "hold"
     """What happens when no run ended in time."""
 

@@ -178,6 +178,19 @@ async def test_webhook_gets_the_question_signed(
     assert got.headers["webhook-signature"] == f"v1,{expected}"
 
 
+async def test_name_of_any_signs_is_asked_and_signed(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATE_KEY", "k")
+    async with receiver((200, b'{"answer": "approve"}')) as server:
+        ask = Ask(kind="webhook", url=server.url, secret_env="GATE_KEY")  # noqa: S106
+        asked = question(ask, id="taxi/3/prüfung 2.0", gate="prüfung 2.0")
+        assert (await asker.ask(asked)).kind is YES
+        (got,) = server.got
+    assert got.headers["webhook-id"] == "taxi/3/pr%C3%BCfung%202-0"
+    assert json.loads(got.body)["gate"] == "prüfung 2.0"
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -8,7 +8,9 @@ from tests.unit.runtime.world import NAME, V1, V2, World
 from sluice.hooks.memory import MemoryNotifier
 from sluice.metrics.memory import MemoryMetricSource
 from sluice.nouns import Notify, Phase
+from sluice.reports.model import Decision
 from sluice.runtime.loop import Loop
+from sluice.runtime.notices import notice_of
 
 TO = (Notify(kind="webhook", url="https://one.example"), Notify(kind="slack", url_env="CHAT"))
 
@@ -64,6 +66,14 @@ async def test_notice_has_the_decision_with_a_short_verdict() -> None:
     assert (data["release"], data["revision"], data["to_bp"]) == (NAME, V2, 0)
     assert set(data["verdict"]) == {"kind", "reason", "requests", "harmed"}
     assert data["verdict"]["kind"] == "failed"
+
+
+def test_two_steps_that_begin_in_the_same_millisecond_are_two_notices() -> None:
+    first = Decision(
+        at_ms=5, kind="RungEntered", reason="RungEntered", message="step 1", pass_number=2, rung=0
+    )
+    ids = {notice_of("ml/taxi", replace(first, rung=rung)).id for rung in (0, 1)}
+    assert ids == {f"ml-taxi-2-5-0-{rung}-RungEntered-RungEntered" for rung in (0, 1)}
 
 
 async def test_nobody_is_told_where_the_policy_names_nobody() -> None:
