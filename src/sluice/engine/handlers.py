@@ -200,6 +200,9 @@ def resume(state: State, event: Event, elapsed: int) -> Outcome:
         reason="Resumed",
         message="going on; the deadline starts again" if late else "going on",
     )
+    if resumed.waits_for_person:
+        here = f"step {resumed.rung + 1}: {resumed.at_rung.name}"
+        resumed = replace(resumed, message=f"resumed; {here} waits for a person")
     return still_frozen(resumed), (record(resumed, "Resumed", by=event.by),)
 
 
