@@ -254,16 +254,19 @@ class Loop:
         plan: Plan,
         settings: AnalysisSettings,
         *,
+        variants: Sequence[tuple[str, Workload]] = (),
         notices: Sequence[str] = (),
     ) -> bool:
-        """Take a spec; True when it changed anything."""
+        """Take a spec, with the further variants of its tests by name; True when it changed
+        anything.
+        """
         name = workload.release
         async with self._held(name, new=settings) as tracked:
             core = tracked.core
             before = (core.state, core.settings)
             core.settings = settings
             tracked.notices = tuple(notices)
-            actions = core.deploy(self._clock.now_ms(), workload, plan)
+            actions = core.deploy(self._clock.now_ms(), workload, plan, variants)
             if actions and isinstance(actions[0], Refused):
                 raise RefusedError(actions[0].reason)
             await self._guarded_act(name, tracked)
@@ -376,4 +379,4 @@ class Loop:
 
 
 def _spec_of(state: State, settings: AnalysisSettings) -> tuple[object, ...]:
-    return state.spec_revision, state.plan, state.next_plan, settings
+    return state.spec_revision, state.spec_variants, state.plan, state.next_plan, settings

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from sluice.engine.desired import STABLE_VALUE
-from sluice.engine.plan import Plan
+from sluice.engine.plan import STABLE, Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
 from sluice.reports.model import (
@@ -79,7 +78,7 @@ def sticky_of(state: State) -> StickyStatus | None:
         salt=routing.sticky.salt,
         arms=tuple(
             StickyArm(
-                variant=STABLE_VALUE
+                variant=STABLE
                 if arm.revision == state.stable
                 else names.get(arm.revision, arm.revision),
                 revision=arm.revision,
