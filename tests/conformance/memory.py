@@ -28,6 +28,8 @@ from sluice.testing.journal import MemoryJournal
 
 READY_S = 1.0
 """From the start of a replica to its first answer."""
+DRAIN_S = 5.0
+"""How long a replica answers on after it was told to go."""
 AGENT_DOWN_S = 3.0
 """How long a killed agent is away before it is started again."""
 USERS = 500
@@ -59,7 +61,7 @@ class MemoryWorld:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.runner = asyncio.Runner()
-        self.platform = MemoryPlatform(self.clock, ready_after_s=READY_S)
+        self.platform = MemoryPlatform(self.clock, ready_after_s=READY_S, drain_s=DRAIN_S)
         self.plane = MemoryDataPlane(self.clock)
         self.loop: Loop | None = self._controller()
         self._sums = Sums()
@@ -198,11 +200,7 @@ class MemoryWorld:
             self.plane.reachable, self._agent_back_ms = True, 0
         self._carry += self._rps
         requests, self._carry = int(self._carry), self._carry % 1.0
-        self._ready_ms = {
-            name: since_ms
-            for item in await self.platform.observe(RELEASE)
-            for name, since_ms in item.ready_since_ms.items()
-        }
+        self._ready_ms = self.platform.answering(RELEASE)
         routing = self._routing()
         if routing is None:
             self._sums.unknown += requests

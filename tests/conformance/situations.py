@@ -38,14 +38,14 @@ class Expected:
 
 
 def _flapping(story: Story) -> None:
-    story.when.live()
+    story.when.taken()
     for _ in range(4):
         story.when.after(3).killed("v2").after(3)
 
 
 def _incident(story: Story) -> None:
     when = story.when
-    when.live()
+    when.taken()
     when.faults("v1", error_rate=0.3).faults("v2", error_rate=0.3)
     when.after(15)
     when.faults("v1").faults("v2")
@@ -57,7 +57,7 @@ SITUATIONS: Mapping[str, Situation] = {
     "slow": Situation(faults={"latency_ms": 2_000.0}),
     "dead": Situation(faults={"error_rate": 1.0}),
     "wrong predictions": Situation(faults={"wrong_rate": 1.0}, laptop=False),
-    "no traffic": Situation(rps=0.0, policy={"deadline": "10s"}),
+    "no traffic": Situation(rps=0.0, policy={"deadline": "20s"}),
     "flapping": Situation(during=_flapping),
     "one sick pod": Situation(faults={"pod_error_rate": 0.5}),
     "cold start": Situation(
@@ -75,8 +75,19 @@ def _promoted(then: Then) -> Then:
     return then.promoted()
 
 
+def _stays(then: Then) -> Then:
+    """Promoted, and still stable while the old one is warm."""
+    then.promoted()
+    then.story.when.after(15)
+    return then.promoted()
+
+
 def _failed(then: Then) -> Then:
     return then.aborted("CheckFailed")
+
+
+def _switched_back(then: Then) -> Then:
+    return then.aborted("FailedAfterSwitch")
 
 
 def _never_ready(then: Then) -> Then:
@@ -93,6 +104,7 @@ class Row:
 
     spec: Mapping[str, Any]
     expected: Mapping[str, Expected]
+    replicas: int = 2
 
 
 CANARY = Row(
@@ -104,7 +116,7 @@ CANARY = Row(
         "slow": Expected(end=_failed, within_s=30, harmed=60),
         "dead": Expected(end=_failed, within_s=20, harmed=20),
         "wrong predictions": Expected(end=_promoted, within_s=60),
-        "no traffic": Expected(end=_undecided, within_s=30),
+        "no traffic": Expected(end=_undecided, within_s=40),
         "flapping": Expected(end=_promoted, within_s=90),
         "one sick pod": Expected(end=_failed, within_s=30, harmed=20),
         "cold start": Expected(end=_promoted, within_s=60, harmed=20),
@@ -113,12 +125,52 @@ CANARY = Row(
     },
 )
 
-STRATEGIES: Mapping[str, Row] = {"canary": CANARY}
+BLUE_GREEN = Row(
+    spec={"blueGreen": {}},
+    expected={
+        "good": Expected(end=_stays, within_s=60),
+        "failing": Expected(end=_switched_back, within_s=30, harmed=RPS * 5),
+        "slow": Expected(end=_switched_back, within_s=30, harmed=RPS * 5),
+        "dead": Expected(end=_switched_back, within_s=20, harmed=RPS * 5),
+        "wrong predictions": Expected(end=_stays, within_s=60),
+        "no traffic": Expected(end=_stays, within_s=30),
+        "flapping": Expected(end=_stays, within_s=90),
+        "one sick pod": Expected(end=_switched_back, within_s=30, harmed=RPS * 5),
+        "cold start": Expected(end=_stays, within_s=60, harmed=40),
+        "shared incident": Expected(end=_switched_back, within_s=120, harmed=400),
+        "never ready": Expected(end=_never_ready, within_s=70),
+    },
+)
+ROLLING = Row(
+    replicas=4,
+    # Without a pause the last batch follows the first within seconds, whatever the counters say.
+    spec={"rolling": {"pause": {"duration": "5s"}}},
+    expected={
+        "good": Expected(end=_promoted, within_s=60),
+        "failing": Expected(end=_failed, within_s=30, harmed=60),
+        "slow": Expected(end=_failed, within_s=30, harmed=RPS * 3),
+        "dead": Expected(end=_failed, within_s=20, harmed=60),
+        "wrong predictions": Expected(end=_promoted, within_s=60),
+        "no traffic": Expected(end=_promoted, within_s=30),
+        "flapping": Expected(end=_promoted, within_s=90),
+        "one sick pod": Expected(end=_failed, within_s=30, harmed=60),
+        "cold start": Expected(end=_promoted, within_s=60, harmed=20),
+        "shared incident": Expected(end=_promoted, within_s=120, harmed=400),
+        "never ready": Expected(end=_never_ready, within_s=70),
+    },
+)
+
+STRATEGIES: Mapping[str, Row] = {
+    "canary": CANARY,
+    "blueGreen": BLUE_GREEN,
+    "rolling": ROLLING,
+}
 
 
 def _tell(row: Row, situation: Situation, expected: Expected, story: Story) -> None:
     given, when, then = story.given, story.when, story.then
     given.strategy(**row.spec).slo(0.95).slo(0.9, le_s="1")
+    story.papers.replicas = row.replicas
     given.policy(**{**POLICY, **situation.policy}).stable("v1").traffic(situation.rps)
     when.candidate("v2", **situation.faults)
     if situation.during is not None:
