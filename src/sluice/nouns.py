@@ -595,6 +595,22 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One request to which stable and the candidate gave different answers."""
+
+    request_id: str
+    """``x-request-id``, as users and logs have it."""
+    field: str
+    """Where they differ most."""
+    stable: str
+    candidate: str
+    distance: float | None = None
+    """|candidate - stable|; None: not numbers."""
+    severity: float | None = None
+    """Multiple of what is tolerated, or of the value itself; None: not numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What the checks say at one poll, with the evidence."""
 
@@ -619,6 +635,8 @@ class Verdict:
     """Reason constant of a failure that is not a failed check (``ControlWon``)."""
     winner: str = ""
     """The variant that a passed test is won by; empty: the candidate."""
+    differences: tuple[Difference, ...] = ()
+    """The worst differences of answers on a shadow rung, worst first; at most 20."""
 
 
 # --- what runs ---------------------------------------------------------------------------------

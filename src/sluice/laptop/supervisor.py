@@ -30,6 +30,7 @@ from sluice.platforms.local.journal import FileJournal
 from sluice.platforms.local.options import LocalOptions
 from sluice.platforms.local.platform import LocalPlatform
 from sluice.runtime.loop import Loop
+from sluice.runtime.shadow import ShadowJudge
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class Supervisor:
             metrics=router.metrics,
             journal=journal,
             clock=SystemClock(),
+            judges=(ShadowJudge(router.answers),),
             on_removed=platform.confirm_removed,
         )
         await loop.load()

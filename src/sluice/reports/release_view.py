@@ -16,12 +16,14 @@ from sluice.reports.canvas import (
     columns,
     paragraph,
 )
+from sluice.reports.differences import difference_lines
 from sluice.reports.glyphs import log_bar
 from sluice.reports.model import ReleaseStatus, RevisionStatus, RungStatus
 
 STALE_MS = 5_000
 """A status older than this says so: nobody has looked at the counters since."""
 LAST_DECISIONS = 5
+DIFFERENCES = 3
 
 
 def release_view(status: ReleaseStatus, canvas: Canvas) -> RenderableType:
@@ -152,6 +154,7 @@ def _verdict(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     if bars:
         headers = ("EVIDENCE", "E-VALUE", "DECIDES AT", "")
         yield from columns(headers, bars, canvas=canvas, right=(1, 2))
+    yield from difference_lines(verdict.differences[:DIFFERENCES], canvas)
     yield from paragraph("Spent", _spent(status), canvas.width)
 
 
