@@ -21,7 +21,7 @@ ROOMS = {
     4: "The laptop",
     5: "The model API",
     6: "The command line",
-    9: "Tests",
+    9: "A/B tests, and stories that hold",
 }
 """What the pages of each ten are about."""
 

@@ -482,6 +482,37 @@ class GoalRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """One thing that is known of one user: that he was exposed, and perhaps what became of it."""
+
+    user: str
+    """Value of the sticky header or cookie."""
+    at_ms: int | None = None
+    """UTC ms; None: unknown, taken as within the test."""
+    revision: str = ""
+    """Revision that served him, where it was recorded."""
+    goal: str = ""
+    """Goal that the outcome is of; empty: the first one."""
+    value: float | None = None
+    """The outcome, 1 and 0 for yes and no; None: only that he was exposed."""
+    covariates: tuple[tuple[str, float], ...] = ()
+    """Numbers known before his first exposure, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomePage:
+    """What a source of outcomes had new."""
+
+    rows: tuple[OutcomeRow, ...]
+    cursor: str
+    """Where the next read goes on; opaque."""
+    more: bool = False
+    """There is more already: read again at once."""
+    nameless: int = 0
+    """Records without a user, left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeWindow:
     """A time of the week in which nothing grows and nothing is promoted."""
 

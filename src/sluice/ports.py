@@ -6,7 +6,16 @@ All methods are async and idempotent: asking again for what is already so change
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sluice.nouns import Ack, Capabilities, Fragment, PairBatch, Replicas, Snapshot, Workload
+from sluice.nouns import (
+    Ack,
+    Capabilities,
+    Fragment,
+    OutcomePage,
+    PairBatch,
+    Replicas,
+    Snapshot,
+    Workload,
+)
 
 
 class Clock(Protocol):
@@ -87,6 +96,31 @@ class MetricSource(Protocol):
             TransientError: nothing could be read. A router whose answer makes no sense raises too:
                 a measurement that cannot be trusted is none.
         """
+        ...
+
+
+class Outcomes(Protocol):
+    """Reads who was exposed to a test and what became of it."""
+
+    async def read(self, cursor: str, *, until: str = "") -> OutcomePage:
+        """What came since ``cursor``, oldest first; everything when it is empty.
+
+        A row may come again (a file that was written anew, the edge of a page): readers keep one
+        outcome a user and goal, and the newest wins.
+
+        Args:
+            cursor: Of the page before, or empty.
+            until: A cursor that was given out earlier: nothing that lies behind it. For a reader
+                that has to remember what it knew then.
+
+        Raises:
+            SpecError: rows that cannot be used: all of them, each with file and line.
+            TransientError: the source cannot be read now.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
         ...
 
 

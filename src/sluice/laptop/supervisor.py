@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
 from sluice.laptop.router import LaptopRouter
+from sluice.outcomes import open_outcomes
 from sluice.platforms.clock import SystemClock
 from sluice.platforms.local.folder import StateFolder, state_errors
 from sluice.platforms.local.journal import FileJournal
 from sluice.platforms.local.options import LocalOptions
 from sluice.platforms.local.platform import LocalPlatform
+from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
 from sluice.runtime.shadow import ShadowJudge
 
@@ -72,13 +75,15 @@ class Supervisor:
         router = await LaptopRouter.start(folder, port=port)
         options = LocalOptions(drain_confirm_s=DRAIN_CONFIRM_S)
         platform = await LocalPlatform.open(folder, options=options)
+        # Relative paths of outcomes start beside the state folder, wherever `sluice up` was typed.
+        ab_tests = AbTest(partial(open_outcomes, folder=folder.path.absolute().parent))
         loop = Loop(
             platform=platform,
             dataplane=router.dataplane,
             metrics=router.metrics,
             journal=journal,
             clock=SystemClock(),
-            judges=(ShadowJudge(router.answers),),
+            judges=(ShadowJudge(router.answers), ab_tests),
             on_removed=platform.confirm_removed,
         )
         await loop.load()
@@ -97,6 +102,7 @@ class Supervisor:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            await ab_tests.close()
             if self._drain:
                 await router.stop()
                 await platform.close(stop=True)
