@@ -10,6 +10,7 @@ A time bound is a bound in the world's own time: exact in memory, where a second
 real machines, which are shared, it is only how long to wait.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -44,6 +45,8 @@ class Story:
     """The version that the story is about."""
     faulty: set[str] = field(default_factory=set)
     """Versions that were given faults: only their bad answers are explained."""
+    well: Mapping[str, float] = field(default_factory=dict)
+    """How the candidate behaves when nothing is the matter with it."""
     deleted: bool = False
     late: bool = False
     """Whether the candidate was made slow."""

@@ -204,6 +204,8 @@ def _next_on_rung(state: State, plan: Plan) -> str:
         return f"promotes as soon as {plan.replicas} replicas of the candidate are ready"
     if state.paused:
         return f"`sluice resume {name}` goes on"
+    if state.hold == "HorizonReached":
+        return f"a person decides: `sluice promote {name}` or `abort`"
     if state.hold == "DeadlineExceeded":
         return f"a person decides: `sluice promote {name}`, `abort`, or `resume` to wait on"
     if state.hold:
