@@ -36,6 +36,8 @@ DRAIN_S = 5.0
 """How long a replica answers on after it was told to go."""
 AGENT_DOWN_S = 3.0
 """How long a killed agent is away before it is started again."""
+NOTICED_S = 0.1
+"""From the death of a replica until the controller looks."""
 BUYS = 0.1
 """Share of users who do what a goal counts, unless their version has another."""
 RIGHT, WRONG = 12.5, 99.0
@@ -159,6 +161,13 @@ class MemoryWorld:
                 self.plane.restart()
             case _:
                 self.platform.crash(self.revisions[what], first=1)
+                self.runner.run(self._noticed())
+
+    async def _noticed(self) -> None:
+        """Platforms tell at once that a replica died; what came in meanwhile met it."""
+        self._arrive(self._rps * NOTICED_S)
+        if self.loop is not None:
+            await self.loop.turn(poll=False)
 
     def restart(self) -> None:
         """See ``World``."""
@@ -210,15 +219,7 @@ class MemoryWorld:
     async def _turn(self) -> None:
         if self._agent_back_ms and self.clock.now_ms() >= self._agent_back_ms:
             self.plane.reachable, self._agent_back_ms = True, 0
-        self._carry += self._rps
-        requests, self._carry = int(self._carry), self._carry % 1.0
-        self._ready_ms = self.platform.answering(RELEASE)
-        routing = self._routing()
-        if routing is None:
-            self._sums.unknown += requests
-        else:
-            for _ in range(requests):
-                self._request(routing)
+        self._arrive(self._rps)
         await self.clock.advance(1.0)
         while self._running and self._running[0][0] <= self.clock.now_ms():
             heapq.heappop(self._running)[2]()
@@ -226,6 +227,18 @@ class MemoryWorld:
             await self.loop.turn(poll=True)
 
     # --- users ---
+
+    def _arrive(self, requests: float) -> None:
+        """So many requests come in under what is served at this moment."""
+        self._carry += requests
+        whole, self._carry = int(self._carry), self._carry % 1.0
+        self._ready_ms = self.platform.answering(RELEASE)
+        routing = self._routing()
+        if routing is None:
+            self._sums.unknown += whole
+            return
+        for _ in range(whole):
+            self._request(routing)
 
     def _routing(self) -> Routing | None:
         fragment = self.plane.fragment(RELEASE)

@@ -37,6 +37,36 @@ def _at_a_pause(story: Story) -> None:
     story.then.at("pause").weight(5_000)
 
 
+def _strategy(story: Story, replicas: int = 2, **strategy: object) -> None:
+    story.papers.replicas = replicas
+    story.given.strategy(**strategy).slo(0.9).policy(minBake="1s", warmUp="0s")
+    story.given.stable("v1").traffic(RPS)
+    story.when.candidate("v2")
+
+
+def _in_preview(story: Story) -> None:
+    _strategy(story, blueGreen={"gate": {"name": "ok"}})
+    story.then.at("gate ok")
+
+
+def _between_batches(story: Story) -> None:
+    _strategy(story, replicas=4, rolling={"gate": {"name": "ok"}})
+    story.then.at("gate ok-1").weight(5_000)
+
+
+def _in_shadow(story: Story) -> None:
+    _strategy(story, shadow={"percent": 100, "until": {"pairs": 10_000}})
+    story.then.at("shadow 100")
+
+
+def _in_a_test(story: Story) -> None:
+    story.given.spec(traffic={"sticky": {"header": "x-user-id"}})
+    goals = [{"name": "bought", "kind": "binary"}]
+    test = {"goals": goals, "horizon": {"users": 100_000}, "outcomes": "outcomes.jsonl"}
+    _strategy(story, abTest=test)
+    story.then.at("test").weight(5_000)
+
+
 def _paused(story: Story) -> None:
     _at_a_gate(story)
     story.when.verb("pause")
@@ -77,6 +107,10 @@ MOMENTS: Mapping[str, Callable[[Story], None]] = {
     "promoted": _promoted,
     "turned back": _turned_back,
     "undone": _undone,
+    "in preview": _in_preview,
+    "between batches": _between_batches,
+    "in shadow": _in_shadow,
+    "in a test": _in_a_test,
 }
 
 VERBS: Mapping[str, tuple[str, ...]] = {
@@ -90,6 +124,10 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "undo": ("undo",),
     "delete": ("delete",),
 }
+
+
+GATES: Mapping[str, str] = {"between batches": "ok-1"}
+"""Gate that is approved; ``ok`` where nothing is said."""
 
 
 # --- what comes of a verb ---
@@ -123,6 +161,11 @@ def _waits_at_the_gate(story: Story) -> None:
 
 def _ramps_on(story: Story) -> None:
     story.then.progressing()
+
+
+def _waits_for_a_person(story: Story) -> None:
+    story.then.at("promote")
+    story.ends("waits for promote")
 
 
 def _is_promoted(story: Story) -> None:
@@ -159,6 +202,19 @@ Comes = Callable[[Story], None] | str
 
 IDLE = "no pass is running"
 TURNED = "`retry` starts a new pass"
+IN_PASS: Mapping[str, Comes] = {
+    "promote": _is_promoted,
+    "promote --full": _is_promoted,
+    "pause": _is_paused,
+    "resume": "cannot resume",
+    "approve": "the plan's gates are: none",
+    "abort": _stable_again,
+    "retry": "a pass is running",
+    "undo": "`abort` turns the candidate back",
+    "delete": _is_gone,
+}
+"""What most verbs do while a pass runs, whatever the strategy."""
+
 EXPECTED: Mapping[str, Mapping[str, Comes]] = {
     "preparing": {
         "promote": "replicas ready",
@@ -248,13 +304,17 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "undo": "there is no revision before this one",
         "delete": _is_gone,
     },
+    "in preview": {**IN_PASS, "approve": _is_promoted},
+    "between batches": {**IN_PASS, "approve": _is_promoted},
+    "in shadow": {**IN_PASS, "promote": _waits_for_a_person},
+    "in a test": IN_PASS,
 }
 
 
 def _tell(moment: str, verb: str, story: Story) -> None:
     MOMENTS[moment](story)
     comes = EXPECTED[moment][verb]
-    words = VERBS[verb]
+    words = ("approve", GATES.get(moment, "ok")) if verb == "approve" else VERBS[verb]
     story.told_s = story.world.now_s()
     if isinstance(comes, str):
         said = story.when.refused(*words)
