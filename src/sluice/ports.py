@@ -10,8 +10,14 @@ from sluice.nouns import (
     Ack,
     Capabilities,
     Fragment,
+    GateAnswer,
+    Job,
+    JobEnd,
+    Notice,
+    Notify,
     OutcomePage,
     PairBatch,
+    Question,
     Replicas,
     Snapshot,
     Workload,
@@ -138,6 +144,41 @@ class Pairs(Protocol):
         Raises:
             TransientError: no router answers, or one answers what makes no sense.
         """
+        ...
+
+
+class Hook(Protocol):
+    """Has gates answered without a person."""
+
+    async def ask(self, question: Question) -> GateAnswer:
+        """Try once. What goes wrong is an answer too (``silent``), with its reason.
+
+        Cancelled when nobody wants to know any more: nothing of it may go on then.
+        """
+        ...
+
+
+class CheckJob(Protocol):
+    """Runs programs that check a candidate: processes on a laptop, Jobs on Kubernetes."""
+
+    async def run(self, job: Job) -> JobEnd:
+        """Run a program to its end; one that is cancelled or over time is ended with all it began.
+
+        The same id again is the same check: a platform whose jobs outlive the controller returns
+        the end of the one that it has.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells others what was decided. Never waits, never fails."""
+
+    def tell(self, notice: Notice, receivers: Sequence[Notify]) -> None:
+        """Queue a decision for these receivers."""
+        ...
+
+    def problems(self, receivers: Sequence[Notify]) -> Sequence[str]:
+        """What cannot be delivered at the moment, or was given up, one line each."""
         ...
 
 

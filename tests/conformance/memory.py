@@ -343,6 +343,8 @@ def _event(verb: str, words: tuple[str, ...], at_ms: int) -> events.Event:
             return events.Promote(at_ms=at_ms, full="--full" in words)
         case "approve":
             return events.Approve(at_ms=at_ms, gate=words[0])
+        case "reject":
+            return events.Refuse(at_ms=at_ms, gate=words[0])
         case "undo":
             return events.Undo(at_ms=at_ms)
         case "pause":

@@ -119,6 +119,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "pause": ("pause",),
     "resume": ("resume",),
     "approve": ("approve", "ok"),
+    "reject": ("reject", "ok"),
     "abort": ("abort",),
     "retry": ("retry",),
     "undo": ("undo",),
@@ -149,13 +150,17 @@ def _stable_again(story: Story) -> None:
     story.then.aborted("AbortedByUser").weight(0)
 
 
+def _rejected(story: Story) -> None:
+    story.then.aborted("GateRefused").weight(0)
+
+
 def _new_pass(story: Story) -> None:
     story.then.at("gate").weight(1_000)
     story.ends("new pass")
 
 
 def _waits_at_the_gate(story: Story) -> None:
-    story.then.held("Resumed").says("sluice approve taxi --gate ok")
+    story.then.held("Resumed").says("`sluice approve taxi ok`")
     story.ends("waits at the gate")
 
 
@@ -208,6 +213,7 @@ IN_PASS: Mapping[str, Comes] = {
     "pause": _is_paused,
     "resume": "cannot resume",
     "approve": "the plan's gates are: none",
+    "reject": "the plan's gates are: none",
     "abort": _stable_again,
     "retry": "a pass is running",
     "undo": "`abort` turns the candidate back",
@@ -222,6 +228,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _starts_over_by_approval,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -233,6 +240,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _half,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -244,6 +252,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _same,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -255,6 +264,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _same,
         "resume": _waits_at_the_gate,
         "approve": _approved_but_paused,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -266,6 +276,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": _ramps_on,
         "approve": "the plan's gates are: none",
+        "reject": "the plan's gates are: none",
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -277,6 +288,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": IDLE,
         "resume": IDLE,
         "approve": IDLE,
+        "reject": IDLE,
         "abort": IDLE,
         "retry": "no candidate was turned back",
         "undo": _is_undone,
@@ -288,6 +300,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": TURNED,
         "resume": TURNED,
         "approve": TURNED,
+        "reject": TURNED,
         "abort": _same,
         "retry": _new_pass,
         "undo": "there is no revision before this one",
@@ -299,13 +312,14 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": TURNED,
         "resume": TURNED,
         "approve": TURNED,
+        "reject": TURNED,
         "abort": _same,
         "retry": _new_pass,
         "undo": "there is no revision before this one",
         "delete": _is_gone,
     },
-    "in preview": {**IN_PASS, "approve": _is_promoted},
-    "between batches": {**IN_PASS, "approve": _is_promoted},
+    "in preview": {**IN_PASS, "approve": _is_promoted, "reject": _rejected},
+    "between batches": {**IN_PASS, "approve": _is_promoted, "reject": _rejected},
     "in shadow": {**IN_PASS, "promote": _waits_for_a_person},
     "in a test": IN_PASS,
 }
@@ -314,7 +328,9 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
 def _tell(moment: str, verb: str, story: Story) -> None:
     MOMENTS[moment](story)
     comes = EXPECTED[moment][verb]
-    words = ("approve", GATES.get(moment, "ok")) if verb == "approve" else VERBS[verb]
+    words = VERBS[verb]
+    if verb in ("approve", "reject"):
+        words = (verb, GATES.get(moment, "ok"))
     story.told_s = story.world.now_s()
     if isinstance(comes, str):
         said = story.when.refused(*words)

@@ -21,10 +21,14 @@ import structlog
 import uvicorn
 
 from sluice.errors import StateError
+from sluice.hooks.asker import Asker
+from sluice.hooks.jobs import LocalJobs
+from sluice.hooks.outbox import Outbox
 from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
 from sluice.laptop.router import LaptopRouter
+from sluice.metrics.prometheus import PrometheusCounts
 from sluice.outcomes import open_outcomes
 from sluice.platforms.clock import SystemClock
 from sluice.platforms.local.folder import StateFolder, state_errors
@@ -33,6 +37,7 @@ from sluice.platforms.local.options import LocalOptions
 from sluice.platforms.local.platform import LocalPlatform
 from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
+from sluice.runtime.queries import QueryJudge, query_targets
 from sluice.runtime.shadow import ShadowJudge
 
 log = structlog.get_logger()
@@ -77,13 +82,26 @@ class Supervisor:
         platform = await LocalPlatform.open(folder, options=options)
         # Relative paths of outcomes start beside the state folder, wherever `sluice up` was typed.
         ab_tests = AbTest(partial(open_outcomes, folder=folder.path.absolute().parent))
+        clock = SystemClock()
+        asker = Asker(LocalJobs(folder.path.parent))
+        outbox = Outbox(clock, kept=folder.path / "outbox.json")
+        outbox.load()
+        metrics = PrometheusCounts(
+            router.metrics,
+            lambda: query_targets(item.core for item in loop.releases.values()),
+            clock,
+        )
         loop = Loop(
             platform=platform,
             dataplane=router.dataplane,
-            metrics=router.metrics,
+            metrics=metrics,
+            judges=(QueryJudge(metrics.faults), ShadowJudge(router.answers), ab_tests),
             journal=journal,
-            clock=SystemClock(),
-            judges=(ShadowJudge(router.answers), ab_tests),
+            clock=clock,
+            hook=asker,
+            notifier=outbox,
+            router_url=lambda: router.url,
+            hints=metrics.hints,
             on_removed=platform.confirm_removed,
         )
         await loop.load()
@@ -103,6 +121,10 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await ab_tests.close()
+            await loop.close()
+            await outbox.close()
+            await asker.close()
+            await metrics.close()
             if self._drain:
                 await router.stop()
                 await platform.close(stop=True)

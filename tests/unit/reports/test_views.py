@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 from tests.unit.reports.samples import (
     ABORTED,
+    ASKED,
     BAD,
     CHANGED,
     ENTERED,
@@ -81,6 +82,7 @@ def plan_at(plan: Plan, rps: float | None) -> Callable[[Canvas], RenderableType]
 VIEWS: dict[str, Callable[[Canvas], RenderableType]] = {
     "status-ramp": lambda canvas: release_view(RUNNING, canvas),
     "status-gate": lambda canvas: release_view(STEPPING, canvas),
+    "status-gate-asked": lambda canvas: release_view(ASKED, canvas),
     "status-held": lambda canvas: release_view(HELD, canvas),
     "status-aborted": lambda canvas: release_view(TURNED_BACK, canvas),
     "status-healthy": lambda canvas: release_view(HEALTHY, canvas),
