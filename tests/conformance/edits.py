@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tests.conformance.catalog import Scenario
+from tests.conformance.moments import STEPS
 from tests.conformance.story import Story
-from tests.conformance.verbs import STEPS
 
 RPS = 40
 
