@@ -141,7 +141,6 @@ CANARY = Row(
 
 BLUE_GREEN = Row(
     spec={"blueGreen": {}},
-    laptop=frozenset({"good", "dead", "slow"}),
     expected={
         "good": Expected(end=_stays, within_s=60),
         "failing": Expected(end=_switched_back, within_s=30, harmed=RPS * 5),
@@ -160,7 +159,6 @@ ROLLING = Row(
     replicas=4,
     # Without a pause the last batch follows the first within seconds, whatever the counters say.
     spec={"rolling": {"pause": {"duration": "5s"}}},
-    laptop=frozenset({"good", "dead", "flapping"}),
     expected={
         "good": Expected(end=_promoted, within_s=60),
         "failing": Expected(end=_failed, within_s=30, harmed=60),
