@@ -96,6 +96,10 @@ bench-router: $(STAMP)  ## CPU per request over bare weighted Envoy; time from d
 bench-shadow: $(STAMP)  ## what mirroring adds for users with healthy, dead, slow and hanging shadows; what capture costs
 	@$(BIN)/python -m benchmarks.shadow $(ARGS)
 
+.PHONY: bench-controller
+bench-controller: $(STAMP)  ## CPU and memory of one controller with 1,000 releases in mid-pass (ARGS='--quick')
+	@$(BIN)/python -m benchmarks.controller $(ARGS)
+
 .PHONY: bench-model-api
 bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a bare app, MLServer and KServe
 	@$(BIN)/python -m benchmarks.model_api $(ARGS)

@@ -676,7 +676,8 @@ class Verdict:
     interval_s: float = 1.0
     """Longest time between two used polls in the last 60 s, seconds."""
     cause: str = ""
-    """Reason constant of a failure that is not a failed check (``ControlWon``)."""
+    """Reason constant of a failure that is not a failed check (``ControlWon``), or of an
+    inconclusive test that is over (``HorizonReached``)."""
     winner: str = ""
     """The variant that a passed test is won by; empty: the candidate."""
     sick: str = ""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tests.conformance.catalog import Scenario
+from tests.conformance.moments import STEPS
 from tests.conformance.story import Story
-from tests.conformance.verbs import STEPS
 
 RPS = 40
 
@@ -167,6 +167,38 @@ def deploy_after_delete(story: Story) -> None:
     then.promoted("v1")
 
 
+def three_stages(story: Story) -> None:
+    """Shadow, canary and A/B test, one after the other, in one release."""
+    goals = [{"name": "bought", "kind": "binary"}]
+    test = {"goals": goals, "horizon": {"users": 5_000}, "outcomes": "outcomes.jsonl"}
+    stages = [
+        {"shadow": {"percent": 100, "until": {"pairs": 200}}},
+        {"canary": {"steps": [{"setWeight": 5}, {"gate": {"name": "ok"}}]}},
+        {"abTest": test},
+    ]
+    given, when, then = story.given, story.when, story.then
+    given.strategy(stages=stages).spec(traffic={"sticky": {"header": "x-user-id"}})
+    given.slo(0.9).policy(minBake="3s", warmUp="0s").stable("v1").traffic(RPS)
+    when.candidate("v2", buys=0.3)
+    then.at("shadow").weight(0)
+    then.at("gate ok").weight(500)
+    when.verb("approve", "ok")
+    then.at("test").weight(5_000)
+    then.promoted()
+
+
+def strategy_change(story: Story) -> None:
+    """Another strategy in mid-pass: the pass ends as it began, the next one takes it."""
+    _at_a_gate(story)
+    story.when.edited(strategy={"blueGreen": {"gate": {"name": "switch"}}})
+    story.then.weight(1_000).decided("PlanEdited")
+    story.when.verb("promote", "--full")
+    story.then.promoted()
+    story.when.candidate("v3")
+    story.then.at("gate switch").weight(0)
+    story.ends("the next pass takes it")
+
+
 STORIES: Mapping[str, Callable[[Story], None]] = {
     "template change": template_change,
     "candidate over a paused one": candidate_over_a_paused_one,
@@ -182,6 +214,8 @@ STORIES: Mapping[str, Callable[[Story], None]] = {
     "first revision that never starts": first_revision_that_never_starts,
     "delete while preparing": delete_while_preparing,
     "deploy after delete": deploy_after_delete,
+    "three stages": three_stages,
+    "strategy change": strategy_change,
 }
 LAPTOP = {"candidate over a paused one", "edited plan", "stable again", "more replicas"}
 

@@ -36,11 +36,37 @@ def _warm(story: Story) -> None:
     story.then.promoted()
 
 
+def _between_batches(story: Story) -> None:
+    story.papers.replicas = 4
+    story.given.strategy(rolling={"pause": {"duration": "4s"}})
+    _begin(story)
+    story.when.live(5_000)
+
+
+def _in_shadow(story: Story) -> None:
+    shadow = {"percent": 100, "until": {"pairs": 300}}
+    story.given.strategy(stages=[{"shadow": shadow}, {"canary": {}}])
+    _begin(story)
+    story.then.at("shadow")
+    story.when.after(2)
+
+
+def _in_a_test(story: Story) -> None:
+    goals = [{"name": "bought", "kind": "binary"}]
+    test = {"goals": goals, "horizon": {"users": 3_000}, "outcomes": "outcomes.jsonl"}
+    story.given.strategy(abTest=test).spec(traffic={"sticky": {"header": "x-user-id"}})
+    _begin(story, buys=0.25)
+    story.when.live(5_000).after(2)
+
+
 MOMENTS: Mapping[str, Callable[[Story], None]] = {
     "preparing": _preparing,
     "first weight": _live,
     "half of the traffic": _half,
     "warm after promotion": _warm,
+    "between batches": _between_batches,
+    "in shadow": _in_shadow,
+    "in a test": _in_a_test,
 }
 
 

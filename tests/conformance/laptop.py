@@ -55,7 +55,7 @@ class LaptopWorld:
 
     def verb(self, verb: str, *words: str) -> str:
         """See ``World``."""
-        extra = {"delete": ["--yes"], "approve": ["--gate"]}.get(verb, [])
+        extra = ["--yes"] if verb == "delete" else []
         ran = self.laptop.sluice(verb, RELEASE, *extra, *words)
         return (ran.err or f"exit code {ran.code}") if ran.code != 0 else ""
 

@@ -5,6 +5,7 @@ Platform, router and journal are the public twins; users, faults and kills are p
 
 import asyncio
 import heapq
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,19 +19,29 @@ from sluice import spec
 from sluice.dataplanes.memory import MemoryDataPlane, Pick
 from sluice.engine import events
 from sluice.errors import RefusedError, UnknownRelease
-from sluice.metrics.memory import MemoryMetricSource
-from sluice.nouns import RevisionId, Routing
+from sluice.metrics.memory import MemoryMetricSource, MemoryPairs
+from sluice.nouns import Answer, OutcomeRow, Pair, Purpose, RevisionId, Routing
+from sluice.outcomes.memory import MemoryOutcomes
 from sluice.platforms.memory import MemoryPlatform
 from sluice.reports.model import ReleaseStatus
+from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
+from sluice.runtime.shadow import ShadowJudge
 from sluice.testing.clock import VirtualClock
 from sluice.testing.journal import MemoryJournal
 
 READY_S = 1.0
 """From the start of a replica to its first answer."""
+DRAIN_S = 5.0
+"""How long a replica answers on after it was told to go."""
 AGENT_DOWN_S = 3.0
 """How long a killed agent is away before it is started again."""
-USERS = 500
+NOTICED_S = 0.1
+"""From the death of a replica until the controller looks."""
+BUYS = 0.1
+"""Share of users who do what a goal counts, unless their version has another."""
+RIGHT, WRONG = 12.5, 99.0
+"""What versions predict."""
 
 
 @dataclass(kw_only=True)
@@ -42,6 +53,7 @@ class Faults:
     wrong_rate: float = 0.0
     latency_ms: float = 20.0
     slow_rate: float = 1.0
+    buys: float = BUYS
     cold_s: float = 0.0
     start_s: float = READY_S
 
@@ -59,8 +71,10 @@ class MemoryWorld:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.runner = asyncio.Runner()
-        self.platform = MemoryPlatform(self.clock, ready_after_s=READY_S)
+        self.platform = MemoryPlatform(self.clock, ready_after_s=READY_S, drain_s=DRAIN_S)
         self.plane = MemoryDataPlane(self.clock)
+        self.pairs = MemoryPairs()
+        self.outcomes = MemoryOutcomes()
         self.loop: Loop | None = self._controller()
         self._sums = Sums()
         self._faults: dict[RevisionId, Faults] = {}
@@ -85,6 +99,7 @@ class MemoryWorld:
             metrics=MemoryMetricSource(self.plane.snapshots),
             journal=self.journal,
             clock=self.clock,
+            judges=(ShadowJudge(self.pairs), AbTest(lambda _: self.outcomes, every_ms=1_000)),
         )
 
     # --- what people do ---
@@ -102,6 +117,7 @@ class MemoryWorld:
                 workload,
                 spec.to_plan(release, policy, self.plane.capabilities),
                 spec.analysis_settings(release, policy, documents.slos),
+                variants=spec.variants_of(release),
             )
         )
 
@@ -145,6 +161,13 @@ class MemoryWorld:
                 self.plane.restart()
             case _:
                 self.platform.crash(self.revisions[what], first=1)
+                self.runner.run(self._noticed())
+
+    async def _noticed(self) -> None:
+        """Platforms tell at once that a replica died; what came in meanwhile met it."""
+        self._arrive(self._rps * NOTICED_S)
+        if self.loop is not None:
+            await self.loop.turn(poll=False)
 
     def restart(self) -> None:
         """See ``World``."""
@@ -196,19 +219,7 @@ class MemoryWorld:
     async def _turn(self) -> None:
         if self._agent_back_ms and self.clock.now_ms() >= self._agent_back_ms:
             self.plane.reachable, self._agent_back_ms = True, 0
-        self._carry += self._rps
-        requests, self._carry = int(self._carry), self._carry % 1.0
-        self._ready_ms = {
-            name: since_ms
-            for item in await self.platform.observe(RELEASE)
-            for name, since_ms in item.ready_since_ms.items()
-        }
-        routing = self._routing()
-        if routing is None:
-            self._sums.unknown += requests
-        else:
-            for _ in range(requests):
-                self._request(routing)
+        self._arrive(self._rps)
         await self.clock.advance(1.0)
         while self._running and self._running[0][0] <= self.clock.now_ms():
             heapq.heappop(self._running)[2]()
@@ -217,17 +228,33 @@ class MemoryWorld:
 
     # --- users ---
 
+    def _arrive(self, requests: float) -> None:
+        """So many requests come in under what is served at this moment."""
+        self._carry += requests
+        whole, self._carry = int(self._carry), self._carry % 1.0
+        self._ready_ms = self.platform.answering(RELEASE)
+        routing = self._routing()
+        if routing is None:
+            self._sums.unknown += whole
+            return
+        for _ in range(whole):
+            self._request(routing)
+
     def _routing(self) -> Routing | None:
         fragment = self.plane.fragment(RELEASE)
         return fragment.routing if fragment is not None else None
 
     def _request(self, routing: Routing) -> None:
-        user = f"user-{self.random.randrange(USERS)}" if routing.sticky else None
-        for copy in self.plane.mirrors(RELEASE, rng=self.random):
-            self._count(copy, *self._answer(copy))
+        self._sums.requests += 1
+        user = f"user-{self._sums.requests}" if routing.sticky else None
         pick = self._pick(user)
         status, took_ms = self._answer(pick)
-        self._sums.requests += 1
+        for copy in self.plane.mirrors(RELEASE, rng=self.random):
+            copied = self._answer(copy)
+            self._count(copy, *copied)
+            self._captured(pick, status, copy, copied[0])
+        if user is not None and pick.purpose is Purpose.LIVE:
+            self._outcome(pick, user)
         if routing.shield is not None and pick.revision != routing.fallback:
             limit_ms = routing.shield.per_try_timeout_ms
             if took_ms > limit_ms or status >= 500:
@@ -251,6 +278,36 @@ class MemoryWorld:
             self.plane.record, RELEASE, pick, status=status, duration_ms=took_ms, shielded=shielded
         )
         heapq.heappush(self._running, (ended_ms, self._ends, record))
+
+    def _captured(self, pick: Pick, status: int, copy: Pick, copied: int) -> None:
+        """The router keeps both answers to a mirrored request."""
+        self.pairs.add(
+            RELEASE,
+            Pair(
+                request_id=str(self._sums.requests),
+                stable=pick.revision,
+                candidate=copy.revision,
+                primary=self._body(pick, status),
+                shadow=self._body(copy, copied),
+            ),
+        )
+
+    def _body(self, pick: Pick, status: int) -> Answer:
+        wrong = self.random.random() < self._faults.get(pick.revision, Faults()).wrong_rate
+        body = json.dumps({"minutes": WRONG if wrong else RIGHT}).encode()
+        return Answer(status=status, duration_us=20_000, media_type="application/json", body=body)
+
+    def _outcome(self, pick: Pick, user: str) -> None:
+        """What becomes of a user: each comes once."""
+        share = self._faults.get(pick.revision, Faults()).buys
+        self.outcomes.add(
+            OutcomeRow(
+                user=user,
+                revision=pick.revision,
+                at_ms=self.clock.now_ms(),
+                value=float(self.random.random() < share),
+            )
+        )
 
     def _pick(self, user: str | None) -> Pick:
         """Who answers; what could not be connected is tried once more, on another endpoint."""
@@ -286,6 +343,8 @@ def _event(verb: str, words: tuple[str, ...], at_ms: int) -> events.Event:
             return events.Promote(at_ms=at_ms, full="--full" in words)
         case "approve":
             return events.Approve(at_ms=at_ms, gate=words[0])
+        case "reject":
+            return events.Refuse(at_ms=at_ms, gate=words[0])
         case "undo":
             return events.Undo(at_ms=at_ms)
         case "pause":

@@ -10,6 +10,7 @@ A time bound is a bound in the world's own time: exact in memory, where a second
 real machines, which are shared, it is only how long to wait.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -44,6 +45,9 @@ class Story:
     """The version that the story is about."""
     faulty: set[str] = field(default_factory=set)
     """Versions that were given faults: only their bad answers are explained."""
+    well: Mapping[str, float] = field(default_factory=dict)
+    """How the candidate behaves when nothing is the matter with it."""
+    deleted: bool = False
     late: bool = False
     """Whether the candidate was made slow."""
     told_s: float = 0.0
@@ -175,6 +179,17 @@ class When:
         )
         return self
 
+    def taken(self) -> Self:
+        """It is so far that users meet the candidate, as candidate or as stable already."""
+        story = self.story
+        wanted = story.world.revisions[story.candidate]
+        story.world.until(
+            lambda s: (s.weight_bp > 0 or s.stable == wanted) and s.acknowledged == s.generation,
+            within_s=WITHIN_S,
+            what="users to meet the candidate",
+        )
+        return self
+
     def after(self, seconds: float) -> Self:
         """So much time goes by, under load."""
         self.story.world.after(seconds)
@@ -249,6 +264,7 @@ class Then:
         while world.status() is not None:
             assert world.now_s() - began_s < self.within_s, "the release is still there"
             world.after(1)
+        self.story.deleted = True
         return self._end("deleted")
 
     def serves(self, version: str) -> Self:
@@ -310,9 +326,9 @@ class Then:
         story = self.story
         sums = story.world.sums()
         explained = sum(sums.bad.get(self._revision(version), 0) for version in story.faulty)
-        lost = sum(sums.bad.values()) - explained
         # Who comes after a release was deleted hears that there is none; before, nobody may.
-        story.facts.lost = lost + (sums.unknown if story.world.status() is not None else 0)
+        unknown = 0 if story.deleted else sums.unknown
+        story.facts.lost = sum(sums.bad.values()) - explained + unknown
         assert story.facts.lost <= at_most, f"{story.facts.lost} lost: {sums}"
         return self
 

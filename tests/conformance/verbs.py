@@ -4,80 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tests.conformance.catalog import Scenario
+from tests.conformance.moments import MOMENTS
 from tests.conformance.story import Story
-
-RPS = 40
-STEPS = [
-    {"setWeight": 10},
-    {"gate": {"name": "ok"}},
-    {"setWeight": 50},
-    {"pause": {}},
-]
-
-
-def _begin(story: Story, **faults: float) -> None:
-    story.given.strategy(canary={"steps": STEPS}).slo(0.9).policy(minBake="1s", warmUp="0s")
-    story.given.stable("v1").traffic(RPS)
-    story.when.candidate("v2", **faults)
-
-
-def _preparing(story: Story) -> None:
-    _begin(story, start_s=20.0)
-    story.then.says("replicas are ready")
-
-
-def _at_a_gate(story: Story) -> None:
-    _begin(story)
-    story.then.at("gate").weight(1_000)
-
-
-def _at_a_pause(story: Story) -> None:
-    _at_a_gate(story)
-    story.when.verb("approve", "ok")
-    story.then.at("pause").weight(5_000)
-
-
-def _paused(story: Story) -> None:
-    _at_a_gate(story)
-    story.when.verb("pause")
-    story.then.held("PausedByUser")
-
-
-def _held(story: Story) -> None:
-    story.given.strategy(canary={}).slo(0.9).policy(minBake="5m", warmUp="0s", deadline="12s")
-    story.given.stable("v1").traffic(RPS)
-    story.when.candidate("v2")
-    story.then.held("DeadlineExceeded")
-
-
-def _promoted(story: Story) -> None:
-    _at_a_gate(story)
-    story.when.verb("promote", "--full")
-    story.then.promoted()
-
-
-def _turned_back(story: Story) -> None:
-    _at_a_gate(story)
-    story.when.verb("abort")
-    story.then.aborted("AbortedByUser")
-
-
-def _undone(story: Story) -> None:
-    _promoted(story)
-    story.when.verb("undo")
-    story.then.aborted("Undone")
-
-
-MOMENTS: Mapping[str, Callable[[Story], None]] = {
-    "preparing": _preparing,
-    "at a gate": _at_a_gate,
-    "at a pause": _at_a_pause,
-    "paused": _paused,
-    "held": _held,
-    "promoted": _promoted,
-    "turned back": _turned_back,
-    "undone": _undone,
-}
 
 VERBS: Mapping[str, tuple[str, ...]] = {
     "promote": ("promote",),
@@ -85,11 +13,16 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "pause": ("pause",),
     "resume": ("resume",),
     "approve": ("approve", "ok"),
+    "reject": ("reject", "ok"),
     "abort": ("abort",),
     "retry": ("retry",),
     "undo": ("undo",),
     "delete": ("delete",),
 }
+
+
+GATES: Mapping[str, str] = {"between batches": "ok-1"}
+"""Gate that is approved; ``ok`` where nothing is said."""
 
 
 # --- what comes of a verb ---
@@ -111,18 +44,27 @@ def _stable_again(story: Story) -> None:
     story.then.aborted("AbortedByUser").weight(0)
 
 
+def _rejected(story: Story) -> None:
+    story.then.aborted("GateRefused").weight(0)
+
+
 def _new_pass(story: Story) -> None:
     story.then.at("gate").weight(1_000)
     story.ends("new pass")
 
 
 def _waits_at_the_gate(story: Story) -> None:
-    story.then.held("Resumed").says("sluice approve taxi ok")
+    story.then.held("Resumed").says("`sluice approve taxi ok`")
     story.ends("waits at the gate")
 
 
 def _ramps_on(story: Story) -> None:
     story.then.progressing()
+
+
+def _waits_for_a_person(story: Story) -> None:
+    story.then.at("promote")
+    story.ends("waits for promote")
 
 
 def _is_promoted(story: Story) -> None:
@@ -159,6 +101,20 @@ Comes = Callable[[Story], None] | str
 
 IDLE = "no pass is running"
 TURNED = "`retry` starts a new pass"
+IN_PASS: Mapping[str, Comes] = {
+    "promote": _is_promoted,
+    "promote --full": _is_promoted,
+    "pause": _is_paused,
+    "resume": "cannot resume",
+    "approve": "the plan's gates are: none",
+    "reject": "the plan's gates are: none",
+    "abort": _stable_again,
+    "retry": "a pass is running",
+    "undo": "`abort` turns the candidate back",
+    "delete": _is_gone,
+}
+"""What most verbs do while a pass runs, whatever the strategy."""
+
 EXPECTED: Mapping[str, Mapping[str, Comes]] = {
     "preparing": {
         "promote": "replicas ready",
@@ -166,6 +122,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _starts_over_by_approval,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -177,6 +134,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _half,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -188,6 +146,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": "cannot resume",
         "approve": _same,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -199,6 +158,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _same,
         "resume": _waits_at_the_gate,
         "approve": _approved_but_paused,
+        "reject": _rejected,
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -210,6 +170,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": _is_paused,
         "resume": _ramps_on,
         "approve": "the plan's gates are: none",
+        "reject": "the plan's gates are: none",
         "abort": _stable_again,
         "retry": "a pass is running",
         "undo": "`abort` turns the candidate back",
@@ -221,6 +182,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": IDLE,
         "resume": IDLE,
         "approve": IDLE,
+        "reject": IDLE,
         "abort": IDLE,
         "retry": "no candidate was turned back",
         "undo": _is_undone,
@@ -232,6 +194,7 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": TURNED,
         "resume": TURNED,
         "approve": TURNED,
+        "reject": TURNED,
         "abort": _same,
         "retry": _new_pass,
         "undo": "there is no revision before this one",
@@ -243,11 +206,16 @@ EXPECTED: Mapping[str, Mapping[str, Comes]] = {
         "pause": TURNED,
         "resume": TURNED,
         "approve": TURNED,
+        "reject": TURNED,
         "abort": _same,
         "retry": _new_pass,
         "undo": "there is no revision before this one",
         "delete": _is_gone,
     },
+    "in preview": {**IN_PASS, "approve": _is_promoted, "reject": _rejected},
+    "between batches": {**IN_PASS, "approve": _is_promoted, "reject": _rejected},
+    "in shadow": {**IN_PASS, "promote": _waits_for_a_person},
+    "in a test": IN_PASS,
 }
 
 
@@ -255,6 +223,8 @@ def _tell(moment: str, verb: str, story: Story) -> None:
     MOMENTS[moment](story)
     comes = EXPECTED[moment][verb]
     words = VERBS[verb]
+    if verb in ("approve", "reject"):
+        words = (verb, GATES.get(moment, "ok"))
     story.told_s = story.world.now_s()
     if isinstance(comes, str):
         said = story.when.refused(*words)

@@ -59,6 +59,7 @@ class World(Protocol):
         ``error_rate``: share of 500s. ``pod_error_rate``: the same, of its first replica only.
         ``latency_ms``: time to answer, of a ``slow_rate`` of all answers, in the first ``cold_s``
         of a replica only when that is given. ``wrong_rate``: share of answers that are wrong.
+        ``buys``: share of users who do what a goal counts.
         ``start_s``: time until a replica that starts now is ready.
         """
         ...

@@ -86,7 +86,7 @@ def _decided(
             return VerdictKind.FAILED, reason, HORIZON, ""
         case "hold":
             reason = f"{ended} without a decision; `promote` or `abort` ends the test: {so_far}"
-            return VerdictKind.INCONCLUSIVE, reason, "", ""
+            return VerdictKind.INCONCLUSIVE, reason, HORIZON, ""
 
 
 def _better(goal: Goal) -> int:

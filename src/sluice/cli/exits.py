@@ -13,6 +13,9 @@ from sluice.errors import (
 from sluice.nouns import Phase, RevisionId, VerdictKind
 from sluice.reports.model import ReleaseStatus
 
+UNDECIDED_FOR = ("DeadlineExceeded", "HorizonReached")
+"""Why a release is held although it could be measured: its time is over."""
+
 
 class ExitCode(IntEnum):
     """Exit codes of every command (decision 0060)."""
@@ -22,7 +25,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The candidate was turned back, or the verb was refused."""
     UNDECIDED = 2
-    """Held at the deadline: the checks could not decide."""
+    """Held at the deadline or horizon: the checks could not decide."""
     NOT_MEASURED = 3
     """The measurement cannot be trusted, or could not be made."""
     USAGE = 64
@@ -101,7 +104,7 @@ def end_of(
         return None
     if status.reason == "ProgressDeadlineExceeded" and status.phase is Phase.DEGRADED:
         return ExitCode.FAILED
-    if status.phase is Phase.PAUSED and status.reason == "DeadlineExceeded":
+    if status.phase is Phase.PAUSED and status.reason in UNDECIDED_FOR:
         kind = status.verdict.kind if status.verdict is not None else VerdictKind.ERROR
         untrusted = kind in (VerdictKind.INVALID, VerdictKind.ERROR)
         return ExitCode.NOT_MEASURED if untrusted else ExitCode.UNDECIDED

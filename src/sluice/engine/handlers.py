@@ -146,6 +146,9 @@ def judge(state: State, event: Event, elapsed: int) -> Outcome:
         if state.hold == "DeadlineExceeded":
             return state, ()
         return hold(state, reason, verdict.reason)
+    if verdict.kind is VerdictKind.INCONCLUSIVE and verdict.cause:
+        # A test that is over without a decision: from here on it is a person's business.
+        return hold(state, verdict.cause, verdict.reason)
     released, records = release_hold(state, ("MeasurementInvalid", "CannotMeasure"))
     weighed, changes = weigh(released, verdict)
     advanced = advance(weighed)

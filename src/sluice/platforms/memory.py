@@ -68,6 +68,19 @@ class MemoryPlatform:
             for replica in item.replicas:
                 replica.started_ms = self._clock.now_ms()
 
+    def answering(self, release: str) -> dict[str, int]:
+        """Since when each replica answers, UTC ms, by name: those that are ready, and those that
+        are draining.
+        """
+        self._sweep(release)
+        found = {}
+        for name, revision in self._releases.get(release, {}).items():
+            for replica in revision.replicas:
+                since_ms = self._ready_since_ms(name, replica)
+                if since_ms is not None:
+                    found[replica.endpoint.name] = since_ms
+        return found
+
     async def scale(self, workload: Workload, replicas: int) -> None:
         """See ``ports.Platform``."""
         known = self._releases.setdefault(workload.release, {})

@@ -229,6 +229,8 @@ def _next_on_rung(state: State, plan: Plan, persons: Collection[str]) -> str:
         return f"promotes as soon as {plan.enough} replicas of the candidate are ready"
     if state.paused:
         return f"`sluice resume {name}` goes on"
+    if state.hold == "HorizonReached":
+        return f"a person decides: `sluice promote {name}` or `abort`"
     if state.hold == "DeadlineExceeded":
         return f"a person decides: `sluice promote {name}`, `abort`, or `resume` to wait on"
     if state.hold:

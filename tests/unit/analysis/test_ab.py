@@ -132,7 +132,7 @@ def test_other_goals_are_shown_and_decide_nothing() -> None:
 @pytest.mark.parametrize(
     ("on_horizon", "kind", "cause", "winner"),
     [
-        ("hold", VerdictKind.INCONCLUSIVE, "", ""),
+        ("hold", VerdictKind.INCONCLUSIVE, HORIZON, ""),
         ("abort", VerdictKind.FAILED, HORIZON, ""),
         ("promote", VerdictKind.PASSED, "", "candidate"),
     ],

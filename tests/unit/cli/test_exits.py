@@ -33,6 +33,9 @@ def untrusted(kind: VerdictKind) -> ReleaseStatus:
         pytest.param(replace(HEALTHY, acknowledged=11), None, id="not-yet-on-every-router"),
         pytest.param(TURNED_BACK, ExitCode.FAILED, id="aborted"),
         pytest.param(HELD, ExitCode.UNDECIDED, id="held-at-the-deadline"),
+        pytest.param(
+            replace(HELD, reason="HorizonReached"), ExitCode.UNDECIDED, id="held-at-the-horizon"
+        ),
         pytest.param(untrusted(VerdictKind.INVALID), ExitCode.NOT_MEASURED, id="invalid"),
         pytest.param(untrusted(VerdictKind.ERROR), ExitCode.NOT_MEASURED, id="could-not-measure"),
         pytest.param(replace(HELD, verdict=None), ExitCode.NOT_MEASURED, id="never-judged"),

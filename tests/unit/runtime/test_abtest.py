@@ -205,7 +205,7 @@ async def test_bad_rows_are_named_but_not_all_of_a_thousand() -> None:
 
 @pytest.mark.parametrize(
     ("on_horizon", "phase", "stable"),
-    [("abort", Phase.ABORTED, V1), ("promote", Phase.HEALTHY, V2), ("hold", Phase.PROGRESSING, V1)],
+    [("abort", Phase.ABORTED, V1), ("promote", Phase.HEALTHY, V2), ("hold", Phase.PAUSED, V1)],
 )
 async def test_the_horizon_ends_an_undecided_test_as_asked(
     on_horizon: str, phase: Phase, stable: str
