@@ -30,7 +30,8 @@ from benchmarks.routerlab import (
 )
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
 from sluice.dataplanes.codec import encode_fragment
-from sluice.metrics.routers import CounterAddress, RouterCounters
+from sluice.metrics.reader import CounterAddress
+from sluice.metrics.routers import RouterCounters
 from sluice.nouns import BP_TOTAL, Arm, Endpoint, Fragment, RevisionId, Routing, Sticky
 
 V1, V2 = RevisionId("v1"), RevisionId("v2")

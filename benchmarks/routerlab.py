@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from sluice.agent.launch import agent_argv, agent_env, envoy_argv, write_files
 from sluice.agent.settings import Settings
-from sluice.dataplanes.clusters import Resource, typed
+from sluice.dataplanes.resources import Resource, typed
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"

@@ -17,7 +17,7 @@ from sluice.engine.plan import OnInconclusive, Plan, Ramp
 from sluice.engine.state import Mode, State
 from sluice.nouns import RevisionId, Verdict, VerdictKind
 
-_WALKS, _LONGEST = 200, 200
+_WALKS, _LONGEST = 400, 200
 _REVISIONS = tuple(RevisionId(name) for name in ("v1", "v2", "v3"))
 _PLAN = Plan(
     release="taxi",
@@ -172,6 +172,9 @@ def _event(draw: random.Random, state: State) -> events.Event:
         events.Retry(at_ms=at_ms),
         events.Undo(at_ms=at_ms),
         events.Approve(at_ms=at_ms, gate="ok"),
+        events.Refuse(at_ms=at_ms, gate="ok"),
+        events.Unanswered(at_ms=at_ms, gate="ok", message=""),
+        events.Freeze(at_ms=at_ms, until=draw.choice(("", "", "Mon"))),
     )
     return draw.choice(asked)
 

@@ -21,6 +21,7 @@ SEED: dict[str, Any] = {
         "sticky": {"header": "x-user-id", "cookie": "sluice_uid", "salt": "taxi:7"},
         "shield": {"per_try_timeout_ms": 300, "max_body_bytes": 4_096},
         "no_mirror": [{"header": "x-once", "value": "1"}],
+        "capture": {"noise_bp": 1_000},
         "arms": [
             {"revision": "v2", "purpose": "live", "weight_bp": 1_000},
             {"revision": "v1", "purpose": "live", "weight_bp": 9_000},

@@ -93,6 +93,19 @@ class Shield:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Stable's and the candidate's answers to mirrored requests are kept, to be compared."""
+
+    noise_bp: int = 0
+    """Share of mirrored requests that stable answers a second time, so that it is compared with
+    itself, basis points."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise_bp <= BP_TOTAL:
+            raise InvariantError(f"noise share {self.noise_bp} bp is outside 0..{BP_TOTAL}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """The request header that selects a forced or preview arm."""
 
@@ -146,6 +159,8 @@ class Routing:
     """Live weight of candidates returns to stable when not renewed for so long; None: no lease."""
     no_mirror: tuple[Match, ...] = ()
     """Requests that must not be repeated, never mirrored."""
+    capture: Capture | None = None
+    """Keep the answers to mirrored requests; None: mirrored requests are only counted."""
 
     def __post_init__(self) -> None:
         live = [arm for arm in self.arms if arm.purpose is Purpose.LIVE]
@@ -158,11 +173,20 @@ class Routing:
             raise InvariantError(f"release {self.release}: a revision has two live arms")
         if not self.hosts:
             raise InvariantError(f"release {self.release}: routing has no host")
+        if self.capture is not None and not self.mirrored:
+            raise InvariantError(f"release {self.release}: captures answers, but mirrors nothing")
 
     @property
     def live(self) -> tuple[Arm, ...]:
         """Live arms in order; the last one is stable."""
         return tuple(arm for arm in self.arms if arm.purpose is Purpose.LIVE)
+
+    @property
+    def mirrored(self) -> tuple[Arm, ...]:
+        """Arms that get copies of requests."""
+        return tuple(
+            arm for arm in self.arms if arm.purpose is Purpose.MIRROR and arm.weight_bp > 0
+        )
 
     @property
     def fallback(self) -> RevisionId:
@@ -303,6 +327,58 @@ class Snapshot:
         return None
 
 
+# --- pairs of answers ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer to a mirrored request, as the router saw it."""
+
+    status: int
+    duration_us: int
+    """From the request's arrival at the upstream side of the router to the answer's last byte."""
+    media_type: str = ""
+    """``content-type``; empty: none was given."""
+    encoding: str = ""
+    """``content-encoding``; empty: none."""
+    json_bytes: int | None = None
+    """Length of the JSON that precedes binary tensors; None: there are none."""
+    body: bytes = b""
+    """Empty when ``cut``."""
+    cut: bool = False
+    """The body was longer than the router keeps: not compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two answers to the same request."""
+
+    request_id: str
+    stable: RevisionId
+    candidate: RevisionId
+    primary: Answer
+    """Stable's: what the user got."""
+    shadow: Answer
+    """The candidate's: what nobody saw."""
+    again: Answer | None = None
+    """Stable's, asked a second time; None: it was not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairBatch:
+    """What routers captured since a cursor."""
+
+    pairs: tuple[Pair, ...]
+    cursors: Mapping[str, str]
+    """Where to go on, by router."""
+    missed: int = 0
+    """Pairs that a router had to drop before they were read."""
+    alone: int = 0
+    """Answers of stable to which no answer of the candidate came in time."""
+    more: bool = False
+    """There are further pairs already."""
+
+
 # --- what a plan asks of the world -----------------------------------------------------------
 
 
@@ -405,6 +481,33 @@ class GoalRules:
     """Where outcomes come from: a URL of a prediction store, or a CSV or JSONL file."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeWindow:
+    """A time of the week in which nothing grows and nothing is promoted."""
+
+    days: tuple[int, ...]
+    """Days on which the window begins, Monday is 0."""
+    from_minute: int
+    """Begin, minutes after midnight of the wall clock in ``time_zone``, 0..1439."""
+    to_minute: int
+    """End, 1..1440; not after the begin: on the day after."""
+    time_zone: str
+    """IANA name (``Europe/Berlin``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told of decisions; addresses that are secrets are named, never written."""
+
+    kind: Literal["webhook", "slack"]
+    """``webhook``: CloudEvents as JSON; ``slack``: a text that Slack and its like show."""
+    url: str = ""
+    """Where to; empty: in the environment variable ``url_env``."""
+    url_env: str = ""
+    secret_env: str = ""
+    """``webhook``: name of the environment variable that holds the HMAC key; empty: not signed."""
+
+
 # --- objectives and verdicts -------------------------------------------------------------------
 
 
@@ -413,7 +516,8 @@ class Objective:
     """One SLI with its target and the margins of its checks, from an SLO and the policy."""
 
     name: str
-    kind: Literal["availability", "latency"]
+    kind: Literal["availability", "latency", "query"]
+    """``query``: counted by a Prometheus query instead of the routers."""
     target: float
     """Share of good requests that the SLO asks for, in (0, 1)."""
     threshold_ms: int | None = None
@@ -426,9 +530,17 @@ class Objective:
     """... or below this share of the error budget, whichever is proven first."""
     weight: float = 1.0
     """Share of this objective in the average of FAIL e-values, relative to the others."""
+    dry_run: bool = False
+    """Judged and shown; its checks neither abort nor hold nor promote."""
+    query_bad: str = ""
+    """``query``: PromQL of a counter of bad events; ``$revision``, ``$release`` are filled in."""
+    query_total: str = ""
+    """``query``: the same of all events."""
 
     def bad(self, counts: Counts) -> tuple[int, int]:
-        """(requests, bad requests) of this objective's SLI in ``counts``."""
+        """(requests, bad requests) of this objective's SLI in ``counts``; none of a query."""
+        if self.kind == "query":
+            return 0, 0
         if self.kind == "availability":
             return counts.total, counts.errors
         if not counts.slow or self.threshold_ms is None:

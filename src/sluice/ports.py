@@ -6,7 +6,7 @@ All methods are async and idempotent: asking again for what is already so change
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sluice.nouns import Ack, Capabilities, Fragment, Replicas, Snapshot, Workload
+from sluice.nouns import Ack, Capabilities, Fragment, PairBatch, Replicas, Snapshot, Workload
 
 
 class Clock(Protocol):
@@ -86,6 +86,23 @@ class MetricSource(Protocol):
         Raises:
             TransientError: nothing could be read. A router whose answer makes no sense raises too:
                 a measurement that cannot be trusted is none.
+        """
+        ...
+
+
+class Pairs(Protocol):
+    """Reads pairs of answers to mirrored requests."""
+
+    async def read(self, release: str, after: Mapping[str, str]) -> PairBatch:
+        """What every router captured of a release since its cursor.
+
+        Args:
+            release: Its name.
+            after: ``PairBatch.cursors`` of the reading before; a router without one begins with
+                what comes from now on.
+
+        Raises:
+            TransientError: no router answers, or one answers what makes no sense.
         """
         ...
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from sluice.agent.captures import Captures
 from sluice.agent.core import Agent
 from sluice.agent.drain import drain
 from sluice.agent.exposition import exposition
@@ -27,15 +28,18 @@ from sluice.dataplanes.codec import (
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.errors import Fault, SluiceError, SpecError, TransientError
 from sluice.metrics.codec import encode_snapshots
+from sluice.metrics.pairs_codec import encode_pairs
 
 Handler = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 MAX_DRAIN_S = 3_600.0
 
 
-def build_api(agent: Agent, sampler: Sampler, admin: EnvoyAdmin, *, token: str) -> Starlette:
+def build_api(
+    agent: Agent, sampler: Sampler, admin: EnvoyAdmin, captures: Captures, *, token: str
+) -> Starlette:
     """The application of one router; every path below ``/v1`` needs the token."""
-    api = _Api(agent, sampler, admin)
+    api = _Api(agent, sampler, admin, captures)
     expected = f"Bearer {token}".encode()
 
     def guarded(handler: Handler) -> Handler:
@@ -52,6 +56,7 @@ def build_api(agent: Agent, sampler: Sampler, admin: EnvoyAdmin, *, token: str) 
         return check
 
     routes = [
+        Route("/v1/releases/{release:path}/pairs", guarded(api.pairs), methods=["GET"]),
         Route("/v1/releases/{release:path}", guarded(api.put), methods=["PUT"]),
         Route("/v1/releases/{release:path}", guarded(api.delete), methods=["DELETE"]),
         Route("/v1/leases", guarded(api.renew), methods=["POST"]),
@@ -79,7 +84,10 @@ async def _from_http(_: Request, error: Exception) -> Response:
 
 
 class _Api:
-    def __init__(self, agent: Agent, sampler: Sampler, admin: EnvoyAdmin) -> None:
+    def __init__(
+        self, agent: Agent, sampler: Sampler, admin: EnvoyAdmin, captures: Captures
+    ) -> None:
+        self._captures = captures
         self._agent = agent
         self._sampler = sampler
         self._admin = admin
@@ -106,6 +114,11 @@ class _Api:
     async def counters(self, _: Request) -> Response:
         snapshots = await self._sampler.snapshots()
         return Response(encode_snapshots(self._agent.name, snapshots), media_type=JSON)
+
+    async def pairs(self, request: Request) -> Response:
+        after = request.query_params.get("after")
+        batch = self._captures.read(request.path_params["release"], after)
+        return Response(encode_pairs(self._agent.name, batch), media_type=JSON)
 
     async def drain(self, request: Request) -> Response:
         wait_s, cap_s = (

@@ -17,6 +17,10 @@ MERGE_LAG_MS = 2_500
 """A request that ended so long ago is in Envoy's histogram: it merges every second, on the thread
 that answers us."""
 
+TIMER_EARLY_MS = 10
+"""A try may be cut so much before its time: Envoy's timers count from a clock that the kernel moves
+every 4 to 10 ms, and histograms cut off fractions."""
+
 ArmKey = tuple[str, RevisionId, Purpose]
 """Release, revision, purpose."""
 
@@ -189,13 +193,17 @@ class Counting:
             str(name), _begun(counters), success + failed + cluster.active, begun
         )
         errors = failed + gave_up
+        # A shield that is gone has still cut what it has cut.
+        cut_ms = self.ledger.floor(f"cut {name}", cut_ms)
+        late = _late_or_cut(buckets, gave_up, counters["max_duration_reached"], cut_ms)
+        timed, *slow = self.ledger.settled(f"slow {name}", (buckets[-1] + gave_up, *late))
         return ArmTally(
             counts=Counts(
                 total=success + errors,
                 errors=errors,
                 client_errors=min(outer["4xx"], success),
-                timed=buckets[-1] + gave_up,
-                slow=_late_or_cut(buckets, gave_up, counters["max_duration_reached"], cut_ms),
+                timed=timed,
+                slow=tuple(slow),
             ),
             endpoints=hosts,
             active=cluster.active + cluster.pending,
@@ -252,11 +260,16 @@ def _late_or_cut(buckets: Vector, gave_up: int, cut: int, cut_ms: int) -> tuple[
     """
     timed = buckets[-1] + gave_up
     slow = []
-    at_most = timed
+    at_most, at_least = timed, min(timed, cut + gave_up)
     for threshold, in_time in zip(LATENCY_GRID_MS, buckets[:-1], strict=True):
-        late = timed - in_time + (cut if threshold > cut_ms else 0)
-        at_most = min(at_most, late)
-        slow.append(at_most)
+        late = min(at_most, timed - in_time + (cut if threshold > cut_ms else 0))
+        if threshold <= cut_ms - TIMER_EARLY_MS:
+            # Whoever was cut took longer than this, and is here already.
+            at_least = min(at_least, late)
+        else:
+            late = max(at_least, late)
+        slow.append(late)
+        at_most = late
     return tuple(slow)
 
 

@@ -37,6 +37,8 @@ class Ledger:
     entries: dict[str, _Entry] = field(default_factory=dict)
     floors: dict[str, int] = field(default_factory=dict)
     """Derived counts that must not fall either, by key."""
+    nested: dict[str, Vector] = field(default_factory=dict)
+    """Derived vectors of which each part counts a part of the one before, by key."""
 
     @classmethod
     def load(cls, path: Path) -> "Ledger":
@@ -48,8 +50,9 @@ class Ledger:
                 for key, entry in document["entries"].items()
             }
             floors = {str(key): int(value) for key, value in document["floors"].items()}
+            nested = {str(key): _vector(value) for key, value in document.get("nested", {}).items()}
             if all(len(entry.base) == len(entry.last) for entry in entries.values()):
-                return cls(path, str(document["epoch"]), entries, floors)
+                return cls(path, str(document["epoch"]), entries, floors, nested)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             pass
         return cls(path)
@@ -63,7 +66,12 @@ class Ledger:
         entries = {
             key: {"base": entry.base, "last": entry.last} for key, entry in self.entries.items()
         }
-        document = {"epoch": self.epoch, "entries": entries, "floors": self.floors}
+        document = {
+            "epoch": self.epoch,
+            "entries": entries,
+            "floors": self.floors,
+            "nested": self.nested,
+        }
         replace_file(self.path, orjson.dumps(document), mode=0o600)
 
     def update(self, epoch: str, now: Mapping[str, Vector]) -> bool:
@@ -72,6 +80,7 @@ class Ledger:
             self.epoch = epoch
             self.entries = {key: _Entry((0,) * len(value), value) for key, value in now.items()}
             self.floors = {}
+            self.nested = {}
             return True
         folded = False
         for key, value in now.items():
@@ -111,6 +120,21 @@ class Ledger:
         """``value``, or the largest that was seen under this key."""
         self.floors[key] = max(value, self.floors.get(key, 0))
         return self.floors[key]
+
+    def settled(self, key: str, value: Vector) -> Vector:
+        """A vector whose parts come from sources of different age, made fit to be subtracted.
+
+        ``value[i + 1]`` counts some of what ``value[i]`` counts. Read a moment apart, a part may
+        run ahead of its whole: what is new in it waits until the whole has it too.
+        """
+        before = self.nested.get(key, (0,) * len(value))
+        settled = []
+        room = max(0, value[0] - before[0])
+        for old, new in zip(before, value, strict=True):
+            room = min(room, max(0, new - old))
+            settled.append(old + room)
+        self.nested[key] = tuple(settled)
+        return self.nested[key]
 
 
 def _vector(value: Any) -> Vector:  # JSON from disk

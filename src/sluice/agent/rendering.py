@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sluice.dataplanes.clusters import (
-    Resource,
     RouterLimits,
     assignments,
     cluster,
@@ -12,6 +11,7 @@ from sluice.dataplanes.clusters import (
 )
 from sluice.dataplanes.envoyfiles import XdsConfig
 from sluice.dataplanes.names import ClusterName
+from sluice.dataplanes.resources import Resource
 from sluice.dataplanes.routes import route_table, virtual_hosts
 from sluice.nouns import Fragment
 

@@ -6,13 +6,17 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 
 from sluice.agent.api import build_api
+from sluice.agent.captures import Captures
 from sluice.agent.core import RETRY_S, Agent
+from sluice.agent.intake import Intake
 from sluice.agent.rendering import Renderer
 from sluice.agent.sampler import Sampler
 from sluice.agent.settings import Settings
@@ -20,8 +24,12 @@ from sluice.agent.store import FragmentStore
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles
 from sluice.errors import RoutingRefused, StateError, TransientError
+from sluice.nouns import Routing
 
 log = structlog.get_logger(__name__)
+
+WINDOW_MARGIN_S = 2.0
+"""An answer waits for its counterpart so much longer than a copy may take, seconds."""
 
 
 def build_agent(settings: Settings, admin: EnvoyAdmin) -> Agent:
@@ -52,19 +60,39 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
             ledger_path=settings.layout.state / "ledger.json",
             fragments=lambda: agent.fragments,
         )
+        captures = Captures(
+            router=settings.name,
+            routing_of=lambda release: _capturing(agent, release),
+            now_s=time.monotonic,
+            window_s=settings.mirror_timeout_ms / 1000 + WINDOW_MARGIN_S,
+            memory_bytes=settings.capture_memory_bytes,
+        )
+        intake = _Server(_config(Intake(captures)))
+        socket_path = settings.layout.capture_socket
         work = [
+            asyncio.create_task(intake.serve(sockets=[_unix_socket(socket_path)])),
             asyncio.create_task(_confirm(agent)),
             asyncio.create_task(agent.watch_leases()),
             asyncio.create_task(sampler.run(settings.sample_interval_s)),
             asyncio.create_task(_sweep(agent, sampler, settings.sample_interval_s)),
         ]
         try:
-            yield build_api(agent, sampler, admin, token=settings.token.get_secret_value())
+            yield build_api(
+                agent, sampler, admin, captures, token=settings.token.get_secret_value()
+            )
         finally:
-            for task in work:
+            intake.stop()
+            for task in work[1:]:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             sampler.save()
+
+
+def _capturing(agent: Agent, release: str) -> Routing | None:
+    fragment = agent.fragments.get(release)
+    if fragment is None or fragment.routing.capture is None:
+        return None
+    return fragment.routing
 
 
 async def _envoy_answers(admin: EnvoyAdmin) -> bool:
@@ -104,7 +132,7 @@ def open_socket(settings: Settings) -> socket.socket:
         StateError: it is taken, or cannot be made; says which and what to do.
     """
     if settings.uds is not None:
-        return _unix_socket(settings)
+        return _unix_socket(settings.uds)
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -118,10 +146,7 @@ def open_socket(settings: Settings) -> socket.socket:
     return listener
 
 
-def _unix_socket(settings: Settings) -> socket.socket:
-    path = settings.uds
-    if path is None:
-        raise StateError("no unix socket is set")
+def _unix_socket(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,14 +168,17 @@ async def serve(settings: Settings) -> None:
     """
     listener = open_socket(settings)
     async with running(settings) as app:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
-        )
-        server = _Server(config)
+        server = _Server(_config(app))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         await server.serve(sockets=[listener])
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+    )
 
 
 class _Server(uvicorn.Server):

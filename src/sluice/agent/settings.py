@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sluice.dataplanes.bootstrap import Layout, Listen
+from sluice.dataplanes.capturing import CaptureLimits
 from sluice.dataplanes.clusters import RouterLimits
 from sluice.dataplanes.envoyadmin import MAX_SOCKET_PATH
 
@@ -51,6 +52,14 @@ class Settings(BaseSettings):
     of the machine."""
     mirror_timeout_ms: Milliseconds = 10_000
     """A copy is given up after so long, milliseconds."""
+    capture_body_bytes: Annotated[int, Field(ge=0, le=1 << 20)] = 65_536
+    """Longest body of an answer that is kept for comparison, bytes; a pair with a longer one is not
+    compared."""
+    capture_per_s: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Mirrored requests per second and worker thread whose answers are captured; those beyond are
+    mirrored and counted all the same."""
+    capture_memory_bytes: Annotated[int, Field(ge=1 << 20)] = 32 << 20
+    """Memory for captured answers that the controller has not read, bytes; the oldest go first."""
     connect_timeout_ms: Milliseconds = 1_000
     """Time to connect to an endpoint, milliseconds; then another endpoint is tried, once."""
     upstream_idle_ms: Milliseconds = 4_000
@@ -99,4 +108,5 @@ class Settings(BaseSettings):
             mirror_timeout_ms=self.mirror_timeout_ms,
             connect_timeout_ms=self.connect_timeout_ms,
             upstream_idle_ms=self.upstream_idle_ms,
+            capture=CaptureLimits(body_bytes=self.capture_body_bytes, per_s=self.capture_per_s),
         )

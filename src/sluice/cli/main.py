@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from sluice.cli import deploy, look, offline, service, slo, slofile, verbs
+from sluice.cli import assign, deploy, look, offline, service, slo, slofile, verbs
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
 from sluice.errors import SluiceError, SpecError
@@ -37,6 +37,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (LOOK, look.explain, "sluice explain taxi --pass 3 --html pass-3.html"),
     (LOOK, look.history, "sluice history taxi -o json"),
     (LOOK, look.logs, "sluice logs taxi --follow --revision 7f3a9c21d0"),
+    (LOOK, assign.assign, "sluice assign anna berta --release taxi"),
     (BEFORE, offline.plan, "sluice plan -f release.yaml --rps 200"),
     (BEFORE, offline.lint, "sluice lint -f release.yaml -f policy.yaml --strict"),
     (

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice.dataplanes.clusters import Resource, file_source, typed
+from sluice.dataplanes.capturing import capture_cluster
+from sluice.dataplanes.resources import Resource, file_source, typed
 from sluice.dataplanes.routes import ROUTE_CONFIG
 from sluice.nouns import LATENCY_GRID_MS
 
@@ -45,6 +46,11 @@ class Layout:
     @property
     def admin_socket(self) -> Path:
         return self.root / "run" / "admin.sock"
+
+    @property
+    def capture_socket(self) -> Path:
+        """Where the agent takes captured answers."""
+        return self.root / "run" / "capture.sock"
 
     @property
     def state(self) -> Path:
@@ -99,7 +105,10 @@ def bootstrap(layout: Layout, listen: Listen) -> Resource:
             ]
         },
         "dynamic_resources": {"cds_config": file_source(str(layout.clusters))},
-        "static_resources": {"listeners": [_listener(layout, listen)]},
+        "static_resources": {
+            "listeners": [_listener(layout, listen)],
+            "clusters": [capture_cluster(layout.capture_socket)],
+        },
     }
 
 

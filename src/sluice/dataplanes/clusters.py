@@ -5,26 +5,25 @@ re-creates a cluster whose definition changes, and its connections open again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from sluice.dataplanes.capturing import CaptureLimits, capture_filters
 from sluice.dataplanes.names import ClusterName, Use
+from sluice.dataplanes.resources import (
+    HTTP_OPTIONS,
+    Resource,
+    breakers,
+    file_source,
+    seconds,
+    typed,
+)
 from sluice.nouns import Arm, Endpoint, Fragment, Purpose, RevisionId, Routing
 
-Resource = dict[str, Any]
-"""One xDS resource, as the JSON that Envoy reads."""
-
-TYPE = "type.googleapis.com/"
-HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 METADATA = "sluice"
 """Namespace of our endpoint metadata."""
 PLACEHOLDER = "sluice-placeholder"
 """A cluster that is always there: an empty list of clusters is ignored by Envoy."""
-
-
-def typed(type_name: str, **fields: Any) -> Resource:  # the schema is Envoy's
-    """A message with its type, as xDS wants it."""
-    return {"@type": TYPE + type_name, **fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +42,7 @@ class RouterLimits:
     upstream_idle_ms: int = 4_000
     """Idle connections close after so long: below the 5 s keep-alive of uvicorn, or requests meet
     a connection that the server is closing."""
-
-
-def seconds(milliseconds: int) -> str:
-    """A duration as Envoy writes it."""
-    return f"{milliseconds / 1000:.3f}s"
+    capture: CaptureLimits = field(default_factory=CaptureLimits)
 
 
 def used_clusters(routing: Routing) -> tuple[ClusterName, ...]:
@@ -63,6 +58,10 @@ def used_clusters(routing: Routing) -> tuple[ClusterName, ...]:
             need(arm.revision, Use.GUARDED)
             need(arm.revision, Use.RESCUE)
             need(arm.revision, Use.SHIELD)
+    if routing.capture is not None:
+        need(routing.fallback, Use.CAPTURED)
+        if routing.capture.noise_bp > 0:
+            need(routing.fallback, Use.MIRROR)
     return tuple(names)
 
 
@@ -73,11 +72,6 @@ def is_shielded(routing: Routing, arm: Arm) -> bool:
         and arm.purpose is Purpose.LIVE
         and arm.revision != routing.fallback
     )
-
-
-def _breakers(limit: int) -> Resource:
-    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    return {"thresholds": [dict.fromkeys(names, limit)]}
 
 
 def _http(**options: Any) -> Resource:  # the schema is Envoy's
@@ -101,6 +95,9 @@ def cluster(name: ClusterName, routing: Routing, *, eds_dir: str, limits: Router
         # A route has one per_try_timeout for all its arms and would cut stable's slow answers too;
         # measured: the end of a stream's duration is retried like a reset.
         common["max_stream_duration"] = seconds(routing.shield.per_try_timeout_ms)
+    options: Resource = {"common_http_protocol_options": common}
+    if routing.capture is not None and name.use in (Use.CAPTURED, Use.MIRROR):
+        options["http_filters"] = capture_filters(str(name), limits.capture)
     return typed(
         "envoy.config.cluster.v3.Cluster",
         name=str(name),
@@ -112,8 +109,8 @@ def cluster(name: ClusterName, routing: Routing, *, eds_dir: str, limits: Router
         },
         # Not LEAST_REQUEST: a pod that fails fast has the least requests and would draw the most.
         lb_policy="ROUND_ROBIN",
-        circuit_breakers=_breakers(size),
-        typed_extension_protocol_options=_http(common_http_protocol_options=common),
+        circuit_breakers=breakers(size),
+        typed_extension_protocol_options=_http(**options),
     )
 
 
@@ -147,7 +144,7 @@ def _shield_cluster(name: ClusterName, limits: RouterLimits) -> Resource:
             ),
         },
         # max_retries counts on the aggregate itself; its default of 3 lets failures through.
-        circuit_breakers=_breakers(limits.max_requests),
+        circuit_breakers=breakers(limits.max_requests),
         typed_extension_protocol_options=_http(retry_policy=retry),
     )
 
@@ -193,12 +190,3 @@ def assignments(fragment: Fragment, names: Iterable[ClusterName]) -> dict[Cluste
         revision = fragment.routing.fallback if name.use is Use.RESCUE else name.revision
         resources[name] = assignment(name, revision, fragment.endpoints.get(revision, ()))
     return resources
-
-
-def file_source(path: str) -> Resource:
-    """A file as xDS source.
-
-    Without ``watched_directory``: a rename is seen anyway, and a watched folder makes every
-    subscription in it read again on any rename.
-    """
-    return {"resource_api_version": "V3", "path_config_source": {"path": path}}

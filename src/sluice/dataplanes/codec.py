@@ -18,6 +18,7 @@ from sluice.nouns import (
     BP_TOTAL,
     Ack,
     Arm,
+    Capture,
     Endpoint,
     Fragment,
     Match,
@@ -112,6 +113,10 @@ class _Shield(_Wire):
     max_body_bytes: Annotated[int, Field(strict=True, ge=1, le=64 << 20)] = 1 << 20
 
 
+class _Capture(_Wire):
+    noise_bp: Annotated[int, Field(strict=True, ge=0, le=BP_TOTAL)] = 0
+
+
 class _Routing(_Wire):
     release: ReleaseName
     generation: Annotated[int, Field(strict=True, ge=1, le=2**53)]
@@ -122,6 +127,7 @@ class _Routing(_Wire):
     shield: _Shield | None = None
     lease_ms: Milliseconds | None = None
     no_mirror: Annotated[tuple[_Match, ...], Field(max_length=20)] = ()
+    capture: _Capture | None = None
 
     def noun(self) -> Routing:
         return Routing(
@@ -134,6 +140,7 @@ class _Routing(_Wire):
             shield=Shield(**self.shield.model_dump()) if self.shield else None,
             lease_ms=self.lease_ms,
             no_mirror=tuple(match.noun() for match in self.no_mirror),
+            capture=Capture(**self.capture.model_dump()) if self.capture else None,
         )
 
 
@@ -238,6 +245,9 @@ def fragment_faults(fragment: Fragment) -> list[Fault]:
     mirrored = [arm.revision for arm in routing.arms if arm.purpose is Purpose.MIRROR]
     if len(set(mirrored)) != len(mirrored):
         faults.append(Fault(path="routing.arms", reason="a revision is mirrored to twice"))
+    if routing.capture is not None and routing.fallback in mirrored:
+        reason = "stable is mirrored to: captured answers could not be told apart"
+        faults.append(Fault(path="routing.capture", reason=reason))
     return faults
 
 

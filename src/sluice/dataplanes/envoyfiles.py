@@ -16,10 +16,11 @@ from pathlib import Path
 import orjson
 
 from sluice.dataplanes.bootstrap import STAT_PREFIX, Layout
-from sluice.dataplanes.clusters import Resource, placeholder_cluster
+from sluice.dataplanes.clusters import placeholder_cluster
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.names import ClusterName
 from sluice.dataplanes.refusal import why_refused
+from sluice.dataplanes.resources import Resource
 from sluice.dataplanes.routes import ROUTE_CONFIG, route_table
 from sluice.errors import RoutingRefused, StateError, TransientError
 

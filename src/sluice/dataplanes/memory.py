@@ -97,8 +97,7 @@ class MemoryDataPlane:
             raise
         self._errors.pop(release, None)
         self._releases[release] = _Served(fragment, self._deadline(fragment.routing))
-        for arm in fragment.routing.arms:
-            self._tally(release, arm.revision, arm.purpose)
+        self._count_arms(fragment.routing)
 
     async def remove(self, release: str) -> None:
         """Stop serving a release; unknown names are fine."""
@@ -161,20 +160,27 @@ class MemoryDataPlane:
         )
 
     def mirrors(self, release: str, *, rng: random.Random) -> tuple[Pick, ...]:
-        """Who gets a copy of a request besides.
+        """Who gets a copy of a request besides; stable too, where it is compared with itself.
 
         Raises:
             UnknownRelease: no such release is served.
         """
         served = self._served(release)
+        routing = served.fragment.routing
+        # One number for all, as in Envoy: the copies of a request lie inside each other.
+        drawn = rng.randrange(BP_TOTAL * BP_TOTAL)
+        copied = [arm.revision for arm in routing.mirrored if drawn < arm.weight_bp * BP_TOTAL]
+        if routing.capture is not None:
+            share_bp = max(arm.weight_bp for arm in routing.mirrored)
+            if drawn < share_bp * routing.capture.noise_bp:
+                copied.append(routing.fallback)
         return tuple(
             Pick(
-                revision=arm.revision,
-                endpoint=self._next_endpoint(served, arm.revision),
+                revision=revision,
+                endpoint=self._next_endpoint(served, revision),
                 purpose=Purpose.MIRROR,
             )
-            for arm in served.fragment.routing.arms
-            if arm.purpose is Purpose.MIRROR and rng.randrange(BP_TOTAL) < arm.weight_bp
+            for revision in copied
         )
 
     def record(
@@ -228,9 +234,8 @@ class MemoryDataPlane:
         """Begin a new epoch: counters start again at zero, routing stays."""
         self._starts += 1
         self._tallies.clear()
-        for release, served in self._releases.items():
-            for arm in served.fragment.routing.arms:
-                self._tally(release, arm.revision, arm.purpose)
+        for served in self._releases.values():
+            self._count_arms(served.fragment.routing)
 
     def lease_expired(self, release: str) -> bool:
         """Whether candidates' live weight is back at stable for want of a renewal."""
@@ -329,6 +334,12 @@ class MemoryDataPlane:
         turn = served.turns.get(revision, 0)
         served.turns[revision] = turn + 1
         return endpoints[turn % len(endpoints)]
+
+    def _count_arms(self, routing: Routing) -> None:
+        for arm in routing.arms:
+            self._tally(routing.release, arm.revision, arm.purpose)
+        if routing.capture is not None and routing.capture.noise_bp > 0:
+            self._tally(routing.release, routing.fallback, Purpose.MIRROR)
 
     def _tally(self, release: str, revision: RevisionId, purpose: Purpose) -> Tally:
         key = (release, revision, purpose)

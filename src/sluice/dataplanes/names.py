@@ -12,12 +12,14 @@ from sluice.nouns import Purpose, RevisionId
 
 
 class Use(StrEnum):
-    """What a cluster is there for: the four purposes, and the three parts of a shield."""
+    """What a cluster is there for: the four purposes, captured live requests, parts of a shield."""
 
     LIVE = "live"
     FORCED = "forced"
     PREVIEW = "preview"
     MIRROR = "mirror"
+    CAPTURED = "captured"
+    """Stable's live requests that are mirrored as well: their answers are kept."""
     GUARDED = "guarded"
     """The candidate's own tries under a shield."""
     SHIELD = "shield"
@@ -29,7 +31,7 @@ class Use(StrEnum):
     def purpose(self) -> Purpose | None:
         """The purpose that is counted here; None where it is counted under another use."""
         match self:
-            case Use.LIVE | Use.GUARDED:
+            case Use.LIVE | Use.CAPTURED | Use.GUARDED:
                 return Purpose.LIVE
             case Use.SHIELD | Use.RESCUE:
                 return None

@@ -13,8 +13,9 @@ from pathlib import Path
 import envoy
 import orjson
 
-from sluice.dataplanes.clusters import Resource, placeholder_cluster, typed
+from sluice.dataplanes.clusters import placeholder_cluster
 from sluice.dataplanes.names import ClusterName
+from sluice.dataplanes.resources import Resource, typed
 
 _TIMEOUT_S = 20.0
 _UNKNOWN = "no reason given; its log names it"

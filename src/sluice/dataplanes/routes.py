@@ -1,7 +1,8 @@
 """Routes of Envoy for one release, and the route table of a router.
 
 Order inside a release: forced arms, preview arms, then live traffic: requests that may be repeated
-(predict and infer, then reads), and the rest.
+(predict and infer, then reads), and the rest. The mirrored share of infer requests has a route of
+its own, so that no other request passes a mirror or a capture.
 """
 
 import re
@@ -9,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
-from sluice.dataplanes.clusters import METADATA, Resource, is_shielded, seconds, typed
+from sluice.dataplanes.clusters import METADATA, is_shielded
+from sluice.dataplanes.mirrors import SHADOW_HEADER, fraction, mirrored_millionths, mirrors
 from sluice.dataplanes.names import ClusterName, Use
+from sluice.dataplanes.resources import Resource, seconds, set_header, typed
 from sluice.nouns import BP_TOTAL, Arm, Match, Purpose, RevisionId, Routing, Shield, Sticky
 
 VERSION_HEADER = "x-sluice-version"
 """Response header: the revision that answered."""
 GENERATION_HEADER = "x-sluice-generation"
 """Response header: the routing that sent it there."""
-SHADOW_HEADER = "x-sluice-shadow"
-"""Request header of mirrored copies; never comes from outside."""
 OWN_HEADERS = (VERSION_HEADER, GENERATION_HEADER, SHADOW_HEADER)
 """Request headers that no client may send on to a model."""
 ROUTE_CONFIG = "sluice"
@@ -27,15 +28,7 @@ INFER_PATH = r"/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer"
 """Requests that may be repeated and mirrored: a prediction has no side effects."""
 COOKIE_MAX_AGE_S = 30 * 24 * 3600
 
-_FILTER_UNIT_BP = 100  # hundredths of a percent, in a fraction of a million
 _BACK_OFF = {"base_interval": "0.005s", "max_interval": "0.025s"}
-
-
-def _set_header(key: str, value: str) -> Resource:
-    return {
-        "header": {"key": key, "value": value},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
 
 
 def _add_header(key: str, value: str) -> Resource:
@@ -85,21 +78,26 @@ def _anonymous(sticky: Sticky) -> list[Resource]:
     return absent
 
 
+def _salted(sticky: Sticky, header: str, pattern: str) -> Resource:
+    rewrite = {"pattern": {"regex": pattern}, "substitution": rf"{sticky.salt}:\1"}
+    return {"header": {"header_name": header, "regex_rewrite": rewrite}, "terminal": True}
+
+
 def _hash_policy(sticky: Sticky) -> list[Resource]:
-    """Hash of salt and user: header first, then cookie, then the id that becomes the cookie."""
-
-    def salted(header: str, pattern: str, *, terminal: bool = True) -> Resource:
-        rewrite = {"pattern": {"regex": pattern}, "substitution": rf"{sticky.salt}:\1"}
-        return {
-            "header": {"header_name": header, "regex_rewrite": rewrite},
-            "terminal": terminal,
-        }
-
-    policy = [salted(sticky.header, "^(.*)$")] if sticky.header else []
+    """Hash of salt and user: the header where there is one, then the cookie."""
+    policy = [_salted(sticky, sticky.header, "^(.*)$")] if sticky.header else []
     if sticky.cookie:
-        policy.append(salted("cookie", f"^{_cookie_pattern(sticky.cookie)}$"))
-        policy.append(salted("x-request-id", "^(.*)$"))
+        policy.append(_salted(sticky, "cookie", f"^{_cookie_pattern(sticky.cookie)}$"))
     return policy
+
+
+def _anonymous_policy(sticky: Sticky) -> list[Resource]:
+    """Hash of salt and the id that becomes the cookie.
+
+    Not after the others in one policy: a header that the pattern does not match is hashed as it
+    is, so that a visitor with cookies of others would be drawn by those, and anew by our own.
+    """
+    return [_salted(sticky, "x-request-id", "^(.*)$")]
 
 
 def _new_cookie(sticky: Sticky) -> Resource:
@@ -111,40 +109,33 @@ def _new_cookie(sticky: Sticky) -> Resource:
     return _add_header("set-cookie", value)
 
 
-def _mirrors(routing: Routing) -> list[Resource]:
-    return [
-        {
-            "cluster": str(ClusterName(routing.release, arm.revision, Use.MIRROR)),
-            "runtime_fraction": {
-                "default_value": {
-                    "numerator": arm.weight_bp * _FILTER_UNIT_BP,
-                    "denominator": "MILLION",
-                }
-            },
-            "disable_shadow_host_suffix_append": True,
-            "request_headers_mutations": [{"append": _set_header(SHADOW_HEADER, "1")}],
-        }
-        for arm in routing.arms
-        if arm.purpose is Purpose.MIRROR and arm.weight_bp > 0
-    ]
-
-
-def _arm_entry(routing: Routing, arm: Arm, weight_bp: int, *, shielded: bool) -> Resource:
+def _arm_entry(
+    routing: Routing, arm: Arm, weight_bp: int, *, shielded: bool, captured: bool
+) -> Resource:
     use = Use.SHIELD if shielded and is_shielded(routing, arm) else Use.LIVE
+    if captured and arm.revision == routing.fallback:
+        use = Use.CAPTURED
     # Only behind a shield can another revision answer than the one that was chosen.
     version = f"%UPSTREAM_METADATA({METADATA}:revision)%" if use is Use.SHIELD else arm.revision
     return {
         "name": str(ClusterName(routing.release, arm.revision, use)),
         "weight": weight_bp,
-        "response_headers_to_add": [_set_header(VERSION_HEADER, version)],
+        "response_headers_to_add": [set_header(VERSION_HEADER, version)],
     }
 
 
 def _live_action(
-    routing: Routing, weights: Mapping[RevisionId, int], *, infer: bool, repeatable: bool
+    routing: Routing,
+    weights: Mapping[RevisionId, int],
+    *,
+    infer: bool,
+    repeatable: bool,
+    mirrored: bool = False,
 ) -> Resource:
+    captured = mirrored and routing.capture is not None
     clusters = [
-        _arm_entry(routing, arm, weights[arm.revision], shielded=infer) for arm in routing.live
+        _arm_entry(routing, arm, weights[arm.revision], shielded=infer, captured=captured)
+        for arm in routing.live
     ]
     weighted: Resource = {"clusters": clusters}
     action: Resource = {
@@ -155,6 +146,13 @@ def _live_action(
     if routing.sticky is not None:
         weighted["use_hash_policy"] = True
         action["hash_policy"] = _hash_policy(routing.sticky)
+    elif infer and routing.mirrored and len(routing.live) > 1:
+        # The number that chose the mirrored route would choose the arm as well, and a route for
+        # the lowest tenth would know only some arms: hash the request's id instead.
+        weighted["use_hash_policy"] = True
+        action["hash_policy"] = [{"header": {"header_name": "x-request-id"}}]
+    if mirrored:
+        action["request_mirror_policies"] = mirrors(routing)
     return action
 
 
@@ -162,14 +160,16 @@ def _live_routes(routing: Routing, weights: Mapping[RevisionId, int]) -> Iterato
     post = {"name": ":method", "string_match": {"exact": "POST"}}
     read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
     infer = _live_action(routing, weights, infer=True, repeatable=True)
-    mirrors = _mirrors(routing)
     match_infer = {"safe_regex": {"regex": INFER_PATH}, "headers": [post]}
     buffer = _buffer(routing.shield)
-    if mirrors:
+    if routing.mirrored:
         for match in routing.no_mirror:
             headers = [post, _header_is(match)]
             yield from _with_cookie(routing, {**match_infer, "headers": headers}, infer, buffer)
-        infer = {**infer, "request_mirror_policies": mirrors}
+        mirrored = _live_action(routing, weights, infer=True, repeatable=True, mirrored=True)
+        share = fraction(mirrored_millionths(routing))
+        match_mirrored = {**match_infer, "runtime_fraction": share}
+        yield from _with_cookie(routing, match_mirrored, mirrored, buffer)
     yield from _with_cookie(routing, match_infer, infer, buffer)
     reads = _live_action(routing, weights, infer=False, repeatable=True)
     yield from _with_cookie(routing, {"prefix": "/", "headers": [read]}, reads, {})
@@ -191,7 +191,7 @@ def _with_cookie(
         headers = [*match.get("headers", ()), *_anonymous(sticky)]
         yield {
             "match": {**match, "headers": headers},
-            "route": action,
+            "route": {**action, "hash_policy": _anonymous_policy(sticky)},
             "response_headers_to_add": [_new_cookie(sticky)],
             **extra,
         }
@@ -217,7 +217,7 @@ def _chosen_route(routing: Routing, arm: Arm, match: Match | None) -> Iterator[R
                 "timeout": seconds(routing.timeout_ms),
                 "retry_policy": _retry(repeatable=repeatable),
             },
-            "response_headers_to_add": [_set_header(VERSION_HEADER, arm.revision)],
+            "response_headers_to_add": [set_header(VERSION_HEADER, arm.revision)],
         }
 
 
@@ -254,7 +254,7 @@ def _virtual_host(
         "name": name,
         "domains": [host.lower() for host in hosts],
         "routes": routes,
-        "response_headers_to_add": [_set_header(GENERATION_HEADER, str(routing.generation))],
+        "response_headers_to_add": [set_header(GENERATION_HEADER, str(routing.generation))],
     }
 
 
@@ -277,9 +277,7 @@ def fallback_host(known_hosts: Sequence[str]) -> Resource:
                     "status": 404,
                     "body": {"inline_string": orjson.dumps(problem).decode()},
                 },
-                "response_headers_to_add": [
-                    _set_header("content-type", "application/problem+json")
-                ],
+                "response_headers_to_add": [set_header("content-type", "application/problem+json")],
             }
         ],
     }

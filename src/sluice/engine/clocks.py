@@ -39,6 +39,7 @@ def _tick_rung(state: State, plan: Plan, elapsed: int) -> State:
     return replace(
         state,
         rung_ms=state.rung_ms + (0 if person else seen),
-        stage_ms=state.stage_ms + (0 if person else elapsed),
+        # A freeze must not use up the time that a stage has to be decided in.
+        stage_ms=state.stage_ms + (0 if person or state.is_frozen else elapsed),
         bake_ms=state.bake_ms + (seen if live else 0),
     )

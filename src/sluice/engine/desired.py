@@ -6,10 +6,15 @@ killed anywhere asks for the same again.
 
 from sluice.engine.plan import Plan, Rung
 from sluice.engine.state import Mode, State
-from sluice.nouns import BP_TOTAL, Arm, Match, Purpose, RevisionId, Routing, Sticky
+from sluice.nouns import BP_TOTAL, Arm, Capture, Match, Purpose, RevisionId, Routing, Sticky
 
 STABLE_VALUE = "stable"
 """Value of the forced header that chooses stable."""
+
+
+def salt_of(release: str, pass_number: int) -> str:
+    """What is hashed before each user, so that every release and pass draws its own."""
+    return f"{release}:{pass_number}"
 
 
 def routing(state: State, generation: int) -> Routing | None:
@@ -22,8 +27,11 @@ def routing(state: State, generation: int) -> Routing | None:
     live.append(Arm(revision=stable, weight_bp=BP_TOTAL - weight))
     sticky = None
     if plan.sticky_header or plan.sticky_cookie:
-        salt = f"{state.release}:{state.pass_number}"
-        sticky = Sticky(header=plan.sticky_header, cookie=plan.sticky_cookie, salt=salt)
+        sticky = Sticky(
+            header=plan.sticky_header,
+            cookie=plan.sticky_cookie,
+            salt=salt_of(state.release, state.pass_number),
+        )
     leased = weight > 0 and state.mode is Mode.RUNNING and state.at_stage.lease
     return Routing(
         release=state.release,
@@ -35,7 +43,16 @@ def routing(state: State, generation: int) -> Routing | None:
         shield=rung.shield if rung and weight > 0 else None,
         lease_ms=plan.lease_ms if leased else None,
         no_mirror=plan.no_mirror,
+        capture=_capture(rung, others),
     )
+
+
+def _capture(rung: Rung | None, others: list[Arm]) -> Capture | None:
+    """Answers are kept where a rung compares them, as soon as somebody gets copies."""
+    copied = any(arm.purpose is Purpose.MIRROR and arm.weight_bp > 0 for arm in others)
+    if rung is None or rung.shadow is None or not copied:
+        return None
+    return Capture(noise_bp=rung.shadow.noise_bp)
 
 
 def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
@@ -96,13 +113,18 @@ def _forced(header: str, ready: dict[str, RevisionId], stable: RevisionId | None
 
 def _split(state: State, rung: Rung, plan: Plan, ready: dict[str, RevisionId]) -> dict[str, int]:
     """Weight of each ready live variant; what an unready one would have goes to stable."""
-    specs = [spec for spec in rung.arms if spec.purpose is Purpose.LIVE]
-    shares = sum(spec.share for spec in specs)
     weight = min(state.weight_bp, carried_bp(state, rung, plan))
     return {
-        spec.variant: weight * spec.share // shares if spec.variant in ready else 0
-        for spec in specs
+        variant: weight_bp if variant in ready else 0
+        for variant, weight_bp in live_shares(rung, weight)
     }
+
+
+def live_shares(rung: Rung, weight_bp: int) -> tuple[tuple[str, int], ...]:
+    """(variant, basis points) of a rung's live arms, when ``weight_bp`` is shared among them."""
+    specs = [spec for spec in rung.arms if spec.purpose is Purpose.LIVE]
+    shares = sum(spec.share for spec in specs)
+    return tuple((spec.variant, weight_bp * spec.share // shares) for spec in specs)
 
 
 def carried_bp(state: State, rung: Rung, plan: Plan) -> int:

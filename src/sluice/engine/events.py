@@ -51,6 +51,8 @@ class Promote:
 
     at_ms: int
     full: bool = False
+    force: bool = False
+    """In spite of a freeze window, which is lifted for this pass."""
     by: str = ""
 
 
@@ -115,6 +117,15 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """Whoever was asked a gate has not answered: a person still can."""
+
+    at_ms: int
+    gate: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
     """A freeze window begins, or ends (empty ``until``): nothing grows or is promoted in it."""
 
@@ -144,6 +155,7 @@ Event = (
     | Undo
     | Approve
     | Refuse
+    | Unanswered
     | Freeze
     | Deleted
 )

@@ -11,10 +11,10 @@ from sluice.engine.endings import abort, failed_after_switch, switch_back
 from sluice.engine.events import (
     Abort,
     Acknowledged,
-    Approve,
     Deleted,
     Deployed,
     Event,
+    Freeze,
     Judged,
     Observed,
     Pause,
@@ -23,10 +23,17 @@ from sluice.engine.events import (
     Retry,
     Undo,
 )
+from sluice.engine.freezing import freeze, still_frozen
 from sluice.engine.records import Outcome, record
 from sluice.engine.starts import enter_rung, first_ready, start_first, start_pass
 from sluice.engine.state import Mode, State
-from sluice.engine.steps import advance, edit_plan, hold, promote, release_hold
+from sluice.engine.steps import (
+    advance,
+    edit_plan,
+    hold,
+    promote,
+    release_hold,
+)
 from sluice.engine.weights import weigh
 from sluice.nouns import VerdictKind
 
@@ -159,7 +166,13 @@ def judge_steady(state: State, event: Event, elapsed: int) -> Outcome:
 def go_on(state: State, event: Event, elapsed: int) -> Outcome:
     """A person says promote."""
     assert isinstance(event, Promote)  # noqa: S101  # the table's key
-    return promote(state, full=event.full, by=event.by)
+    return promote(state, full=event.full, force=event.force, by=event.by)
+
+
+def freezes(state: State, event: Event, elapsed: int) -> Outcome:
+    """A freeze window begins or ends."""
+    assert isinstance(event, Freeze)  # noqa: S101  # the table's key
+    return freeze(state, event.until)
 
 
 def pause(state: State, event: Event, elapsed: int) -> Outcome:
@@ -187,7 +200,10 @@ def resume(state: State, event: Event, elapsed: int) -> Outcome:
         reason="Resumed",
         message="going on; the deadline starts again" if late else "going on",
     )
-    return resumed, (record(resumed, "Resumed", by=event.by),)
+    if resumed.waits_for_person:
+        here = f"step {resumed.rung + 1}: {resumed.at_rung.name}"
+        resumed = replace(resumed, message=f"resumed; {here} waits for a person")
+    return still_frozen(resumed), (record(resumed, "Resumed", by=event.by),)
 
 
 def turn_back(state: State, event: Event, elapsed: int) -> Outcome:
@@ -232,28 +248,6 @@ def undo(state: State, event: Event, elapsed: int) -> Outcome:
     plan = state.plan
     assert plan is not None  # noqa: S101  # a mode with a stable always has a plan
     return start_pass(state, plan, target, (), spec=state.spec_revision, by=event.by)
-
-
-def approve(state: State, event: Event, elapsed: int) -> Outcome:
-    """A gate is answered yes."""
-    assert isinstance(event, Approve)  # noqa: S101  # the table's key
-    plan = state.plan
-    assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
-    if event.gate not in plan.gates:
-        known = ", ".join(plan.gates) or "none"
-        return Refused(reason=f"cannot approve {event.gate!r}: the plan's gates are: {known}")
-    if event.gate in state.approved:
-        return state, ()
-    approved = replace(state, approved=(*state.approved, event.gate))
-    who = f" by {event.by}" if event.by else ""
-    said = record(
-        approved,
-        "Approved",
-        reason="GateApproved",
-        message=f"gate {event.gate} approved{who}",
-        by=event.by,
-    )
-    return approved, (said,)
 
 
 def delete(state: State, event: Event, elapsed: int) -> Outcome:

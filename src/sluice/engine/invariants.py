@@ -22,6 +22,7 @@ def check(before: State, after: State) -> None:
         _aborted_has_no_weight,
         _mirror_never_answers,
         _traffic_leaves_before_replicas,
+        _nothing_grows_in_a_freeze,
     ):
         fault = rule(before, after)
         if fault:
@@ -87,4 +88,20 @@ def _traffic_leaves_before_replicas(before: State, after: State) -> str:
             return f"{revision} shrinks from {size} to {now} with {share} bp"
         if after.acknowledged < after.generation:
             return f"{revision} shrinks from {size} to {now} before routers acknowledged"
+    return ""
+
+
+def _nothing_grows_in_a_freeze(before: State, after: State) -> str:
+    if not (before.is_frozen and after.is_frozen) or before.pass_number != after.pass_number:
+        return ""
+    if not before.in_pass:
+        return ""
+    if after.weight_bp > before.weight_bp:
+        return f"weight went from {before.weight_bp} to {after.weight_bp} bp"
+    if (after.stage, after.rung) != (before.stage, before.rung):
+        return f"step {before.stage}.{before.rung} to {after.stage}.{after.rung}"
+    if after.stable is not None and after.stable != before.stable:
+        return f"{after.stable} was promoted"
+    if before.mode is Mode.PREPARING and after.mode is Mode.RUNNING:
+        return "the first step was entered"
     return ""

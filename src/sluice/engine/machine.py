@@ -8,7 +8,7 @@ the new state (``desired``), and actions are what changed.
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluice.engine import desired, handlers
+from sluice.engine import answers, desired, handlers
 from sluice.engine.actions import Action, Record, Refused, Route, Scale, Unroute
 from sluice.engine.events import (
     Abort,
@@ -17,12 +17,15 @@ from sluice.engine.events import (
     Deleted,
     Deployed,
     Event,
+    Freeze,
     Judged,
     Observed,
     Pause,
     Promote,
+    Refuse,
     Resume,
     Retry,
+    Unanswered,
     Undo,
 )
 from sluice.engine.invariants import check
@@ -88,7 +91,7 @@ def _settle(
 
 
 def _refusal(state: State, event: Event) -> str:
-    verb = type(event).__name__.lower()
+    verb = "reject" if isinstance(event, Refuse) else type(event).__name__.lower()
     match state.mode:
         case Mode.EMPTY | Mode.STARTING:
             return f"cannot {verb}: {state.release} has no stable revision yet"
@@ -110,6 +113,7 @@ def _refusal(state: State, event: Event) -> str:
 _EVERYWHERE: tuple[tuple[type[Event], Handler], ...] = (
     (Acknowledged, handlers.acknowledge),
     (Deleted, handlers.delete),
+    (Freeze, handlers.freezes),
 )
 _ROWS: dict[Mode, dict[type[Event], Handler]] = {
     Mode.EMPTY: {Deployed: handlers.deploy_first, Observed: handlers.observe},
@@ -129,7 +133,9 @@ _ROWS: dict[Mode, dict[type[Event], Handler]] = {
         Pause: handlers.pause,
         Resume: handlers.resume,
         Abort: handlers.turn_back,
-        Approve: handlers.approve,
+        Approve: answers.approve,
+        Refuse: answers.refuse,
+        Unanswered: answers.unanswered,
     },
     Mode.RUNNING: {
         Deployed: handlers.deploy_in_pass,
@@ -139,7 +145,9 @@ _ROWS: dict[Mode, dict[type[Event], Handler]] = {
         Pause: handlers.pause,
         Resume: handlers.resume,
         Abort: handlers.turn_back,
-        Approve: handlers.approve,
+        Approve: answers.approve,
+        Refuse: answers.refuse,
+        Unanswered: answers.unanswered,
     },
     Mode.ABORTED: {
         Deployed: handlers.deploy_aborted,

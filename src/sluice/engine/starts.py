@@ -5,6 +5,7 @@ from dataclasses import replace
 from sluice.engine import desired
 from sluice.engine.endings import abort, not_ready
 from sluice.engine.events import Deployed
+from sluice.engine.freezing import still_frozen
 from sluice.engine.plan import CANDIDATE, Plan
 from sluice.engine.records import Moved, record
 from sluice.engine.state import Mode, State
@@ -85,6 +86,7 @@ def start_pass(
         paused=False,
         promoting=False,
         hold="",
+        forced=False,
         approved=(),
         verdict=None,
         reason="PreparingCandidate",
@@ -99,8 +101,13 @@ def enter_rung(state: State) -> Moved:
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
     needed = desired.candidate_size(state, state.at_rung, plan)
     late = next((r for _, r in state.candidates if state.ready_of(r) < needed), None)
+    if late is None and (state.paused or state.is_frozen):
+        # What waited for its replicas waits no longer: one that flaps later has its whole time.
+        ready = still_frozen(replace(state, waited_ms=0))
+        said = record(ready, "Frozen") if ready.reason != state.reason else None
+        return ready, (said,) if said else ()
     if late is None:
-        return (state, ()) if state.paused else begin_rung(replace(state, mode=Mode.RUNNING), 0, 0)
+        return begin_rung(replace(state, mode=Mode.RUNNING), 0, 0)
     if state.waited_ms >= plan.progress_deadline_ms:
         return abort(state, "ProgressDeadlineExceeded", not_ready(state, late, plan))
     return state, ()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sluice.engine.plan import Plan, Rung, Stage
+from sluice.engine.plan import Gate, Plan, Rung, Stage
 from sluice.nouns import Phase, RevisionId, Routing, VerdictKind
 
 
@@ -74,6 +74,10 @@ class State:
     """Decided to promote; waits until the candidate alone can carry everything."""
     hold: str = ""
     """Reason constant of a hold that is not a person's; empty: none."""
+    frozen: str = ""
+    """A freeze window is open until then, as people read it; empty: none."""
+    forced: bool = False
+    """A person lifted the freeze window for this pass."""
     approved: tuple[str, ...] = ()
     """Gates answered yes in this pass."""
     verdict: VerdictKind | None = None
@@ -119,22 +123,32 @@ class State:
         return self.mode in (Mode.PREPARING, Mode.RUNNING)
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether nothing may grow or be promoted."""
+        return bool(self.frozen) and not self.forced
+
+    @property
+    def open_gates(self) -> tuple[Gate, ...]:
+        """Gates of the present rung without a yes, in the order in which they are answered."""
+        if self.mode is not Mode.RUNNING:
+            return ()
+        return tuple(gate for gate in self.at_rung.gates if gate.name not in self.approved)
+
+    @property
     def waits_for_person(self) -> bool:
         """Whether only a person (or a webhook) moves this on: clocks of rung and stage stand."""
         if self.paused or self.hold == "DeadlineExceeded":
             return True
         if self.mode is not Mode.RUNNING:
             return False
-        rung = self.at_rung
-        open_gates = any(gate.name not in self.approved for gate in rung.gates)
-        return rung.exit.person or open_gates
+        return self.at_rung.exit.person or bool(self.open_gates)
 
     @property
     def phase(self) -> Phase:
         """The one word."""
         match self.mode:
             case Mode.PREPARING | Mode.RUNNING:
-                held = self.waits_for_person or self.hold
+                held = self.waits_for_person or self.hold or self.is_frozen
                 return Phase.PAUSED if held else Phase.PROGRESSING
             case Mode.ABORTED:
                 return Phase.ABORTED

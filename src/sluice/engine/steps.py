@@ -5,6 +5,7 @@ from dataclasses import replace
 from sluice.engine import desired
 from sluice.engine.actions import Refused
 from sluice.engine.endings import abort, not_ready, promote_when_able
+from sluice.engine.freezing import lift, still_frozen
 from sluice.engine.plan import ByReady, Fixed, OnInconclusive, Plan
 from sluice.engine.records import Moved, Outcome, record
 from sluice.engine.state import Mode, State
@@ -48,6 +49,8 @@ def advance(state: State) -> Moved:
     weighed, records = weigh(state) if isinstance(state.at_rung.weight, ByReady) else (state, ())
     if state.ready_of(candidate) == 0 and state.waited_ms >= plan.progress_deadline_ms:
         after, more = abort(weighed, "ProgressDeadlineExceeded", not_ready(state, candidate, plan))
+    elif state.is_frozen:
+        after, more = weighed, ()
     elif state.promoting:
         after, more = promote_when_able(weighed)
     elif _over_deadline(state):
@@ -118,7 +121,7 @@ def release_hold(state: State, reasons: tuple[str, ...]) -> Moved:
     if state.hold not in reasons:
         return state, ()
     freed = replace(state, hold="", reason="Measured", message="can be measured again")
-    return freed, (record(freed, "Released"),)
+    return still_frozen(freed), (record(freed, "Released"),)
 
 
 def edit_plan(state: State, plan: Plan, *, now: bool) -> Moved:
@@ -140,17 +143,30 @@ def edit_plan(state: State, plan: Plan, *, now: bool) -> Moved:
     return weighed, (said, *changed)
 
 
-def promote(state: State, *, full: bool, by: str) -> Outcome:
+def promote(state: State, *, full: bool, force: bool, by: str) -> Outcome:
     """A person says go on: past the current step or gate, or (``full``) all the way."""
     plan, candidate = state.plan, state.candidate
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
     assert candidate is not None  # noqa: S101  # a pass always has one
+    if state.is_frozen and not force:
+        return Refused(
+            reason=f"cannot promote: frozen until {state.frozen}; "
+            "`promote --force` lifts the freeze for this pass"
+        )
     ready = state.ready_of(candidate)
-    if state.mode is Mode.PREPARING or ready == 0:
+    waiting = desired.candidate_size(state, state.at_rung, plan)
+    short = any(state.ready_of(revision) < waiting for _, revision in state.candidates)
+    if ready == 0 or (state.mode is Mode.PREPARING and short):
         return Refused(
             reason=f"cannot promote: {candidate} has {ready} of {plan.replicas} replicas ready"
         )
-    freed = replace(state, paused=False, hold="")
-    if full:
-        return promote_when_able(freed, by=by)
-    return _next(freed, by=by)
+    lifted, records = lift(state, by=by) if state.is_frozen else (state, ())
+    freed = replace(lifted, paused=False, hold="")
+    if freed.mode is Mode.PREPARING:
+        # Held before its first step by a pause or a freeze: that step is what comes next.
+        freed, entered = begin_rung(replace(freed, mode=Mode.RUNNING), 0, 0, by=by)
+        records = (*records, *entered)
+        if not full:
+            return freed, records
+    after, more = promote_when_able(freed, by=by) if full else _next(freed, by=by)
+    return after, (*records, *more)

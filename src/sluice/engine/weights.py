@@ -59,7 +59,7 @@ def _rung_weight(state: State, verdict: Verdict | None) -> int:
             wanted = current
     else:
         return current
-    held = state.paused or bool(state.hold)
+    held = state.paused or bool(state.hold) or state.is_frozen
     return min(wanted, current) if held else wanted
 
 

@@ -17,7 +17,8 @@ from sluice.agent.launch import check_port_free, envoy_argv, write_files
 from sluice.agent.settings import Settings
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
 from sluice.errors import StateError, TransientError
-from sluice.metrics.routers import CounterAddress, RouterCounters
+from sluice.metrics.reader import CounterAddress
+from sluice.metrics.routers import RouterCounters
 from sluice.platforms.local.daemon import Daemon, is_running, stop_daemons
 from sluice.platforms.local.folder import StateFolder, private_folder, replace_file, state_errors
 

@@ -1,31 +1,16 @@
 """Counters of Envoy routers, read from the agent of every one."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-import httpx
 from pydantic import SecretStr
 
 from sluice.errors import SpecError, TransientError
 from sluice.metrics.codec import decode_snapshots
+from sluice.metrics.reader import AgentReader, CounterAddress
 from sluice.nouns import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterAddress:
-    """Where one router's agent listens."""
-
-    name: str
-    url: str
-    """``http://10.0.0.7:9901``; any host when ``uds`` is set."""
-    uds: Path | None = None
-
-
-class RouterCounters:
+class RouterCounters(AgentReader):
     """Reads all routers at once.
 
     A router that does not answer is left out; one whose answer makes no sense fails the reading:
@@ -44,28 +29,8 @@ class RouterCounters:
         token: SecretStr,
         timeout_s: float = 5.0,
     ) -> None:
-        self._agents = agents
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"}
-        self._timeout_s = timeout_s
-        self._clients: dict[CounterAddress, httpx.AsyncClient] = {}
+        super().__init__(agents, token=token, timeout_s=timeout_s)
         self._last: dict[tuple[str, str], Snapshot] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
 
     async def read(self) -> Mapping[str, tuple[Snapshot, ...]]:
         """One snapshot per router, by release.
@@ -73,18 +38,7 @@ class RouterCounters:
         Raises:
             TransientError: no router answers, or one answers what makes no sense.
         """
-        agents = self._agents()
-        for gone in self._clients.keys() - set(agents):
-            await self._clients.pop(gone).aclose()
-        answers = await asyncio.gather(*(self._ask(agent) for agent in agents))
-        reached = [
-            (agent, item)
-            for agent, item in zip(agents, answers, strict=True)
-            if isinstance(item, bytes)
-        ]
-        if not reached:
-            reasons = "; ".join(str(item) for item in answers) or "there is no router"
-            raise TransientError(f"no counters: {reasons}")
+        reached = await self._ask_all(lambda agent: self._ask(agent, "/v1/counters"), "counters")
         by_release: dict[str, list[Snapshot]] = {}
         for agent, content in reached:
             for release, snapshot in self._decoded(agent, content).items():
@@ -104,29 +58,6 @@ class RouterCounters:
             if before is not None:
                 _check_grown(agent, release, before, snapshot)
         return snapshots
-
-    def _client(self, agent: CounterAddress) -> httpx.AsyncClient:
-        if agent not in self._clients:
-            transport = httpx.AsyncHTTPTransport(uds=str(agent.uds)) if agent.uds else None
-            self._clients[agent] = httpx.AsyncClient(
-                base_url=agent.url,
-                headers=self._headers,
-                timeout=self._timeout_s,
-                transport=transport,
-                trust_env=False,
-            )
-        return self._clients[agent]
-
-    async def _ask(self, agent: CounterAddress) -> bytes | TransientError:
-        try:
-            answer = await self._client(agent).get("/v1/counters")
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            return TransientError(f"router {agent.name} cannot be reached: {reason}")
-        if not answer.is_success:
-            text = answer.text[:200]
-            return TransientError(f"router {agent.name}: {answer.status_code}: {text}")
-        return answer.content
 
 
 def _check_grown(agent: CounterAddress, release: str, before: Snapshot, after: Snapshot) -> None:

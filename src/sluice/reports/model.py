@@ -69,6 +69,27 @@ class RevisionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StickyArm:
+    """One live arm of a release that keeps its users."""
+
+    variant: str
+    """Name of the variant; ``stable`` for stable's arm."""
+    revision: RevisionId
+    weight_bp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StickyStatus:
+    """All that it takes to compute which user gets which arm."""
+
+    header: str | None
+    cookie: str | None
+    salt: str
+    arms: tuple[StickyArm, ...]
+    """In the router's order: candidates, then stable; the weights sum to 10,000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseStatus:
     """All that ``status`` shows of one release."""
 
@@ -106,6 +127,8 @@ class ReleaseStatus:
     """The newest decisions, oldest first; at most 50."""
     notices: tuple[str, ...] = ()
     """Fields of the spec that have no meaning on this platform."""
+    sticky: StickyStatus | None = None
+    """How users are kept on their revision; None: each request is drawn anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

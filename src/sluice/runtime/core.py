@@ -16,6 +16,7 @@ from sluice.engine.events import (
     Acknowledged,
     Deployed,
     Event,
+    Freeze,
     Judged,
     Observed,
 )
@@ -23,6 +24,7 @@ from sluice.engine.machine import decide
 from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.errors import RefusedError
+from sluice.hooks.windows import frozen_until
 from sluice.nouns import Replicas, RevisionId, Snapshot, Verdict, Workload
 from sluice.reports.model import Decision
 from sluice.runtime.tally import Tally
@@ -82,6 +84,7 @@ class Core:
 
     def see(self, view: View) -> tuple[Action, ...]:
         """Ready replicas changed, or time went by; no counters."""
+        self._freeze(view.at_ms)
         ready = tuple((item.revision, len(item.ready)) for item in view.replicas)
         waiting = tuple((item.revision, item.message) for item in view.replicas if item.message)
         return self.send(Observed(at_ms=view.at_ms, ready=ready, waiting=waiting))
@@ -106,10 +109,17 @@ class Core:
         Raises:
             RefusedError: it makes no sense now; nothing changed.
         """
+        self._freeze(event.at_ms)
         actions = self.send(event)
         if actions and isinstance(actions[0], Refused):
             raise RefusedError(actions[0].reason)
         return actions
+
+    def _freeze(self, at_ms: int) -> None:
+        """Tell the machine that a freeze window began or ended, before anything else happens."""
+        until = frozen_until(self.settings.freeze, at_ms)
+        if until != self.state.frozen:
+            self.send(Freeze(at_ms=at_ms, until=until))
 
     def send(self, event: Event) -> tuple[Action, ...]:
         """Decide, and keep what was decided with its evidence."""

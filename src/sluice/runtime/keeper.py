@@ -34,7 +34,7 @@ class Keeper:
             state.mode, state.reason, state.weight_bp, state.stage, state.rung, state.generation,
             state.acknowledged, state.sizes, state.verdict, state.plan, state.next_plan,
             state.paused, state.hold, state.approved, state.pass_number, state.promoting,
-            core.settings,
+            state.frozen, state.forced, core.settings,
         )  # fmt: skip
         if mark == tracked.saved and now - tracked.saved_ms < CHECKPOINT_MS:
             return

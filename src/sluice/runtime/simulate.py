@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluice.engine.events import Observed, Promote
 from sluice.engine.plan import Plan
@@ -176,7 +176,8 @@ class _World:
 
     def __post_init__(self) -> None:
         scenario = self.scenario
-        settled = scenario.settings
+        # A simulated pass has no place in the week.
+        settled = replace(scenario.settings, freeze=())
         self.core = Core(state=State(release=scenario.plan.release), settings=settled)
         self.core.deploy(self.now_ms, _workload(STABLE), scenario.plan)
         self._observe()

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from sluice.engine.desired import STABLE_VALUE
 from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
-from sluice.reports.model import ReleaseStatus, RevisionStatus, RungStatus
+from sluice.reports.model import (
+    ReleaseStatus,
+    RevisionStatus,
+    RungStatus,
+    StickyArm,
+    StickyStatus,
+)
 from sluice.reports.words import duration
 from sluice.runtime.core import Core
 
@@ -56,6 +63,30 @@ def status_of(
         problems=(*problems, *_not_ready(core.state, replicas)),
         decisions=tuple(core.decisions),
         notices=tuple(notices),
+        sticky=sticky_of(state),
+    )
+
+
+def sticky_of(state: State) -> StickyStatus | None:
+    """Salt and arms that users are assigned by; None: the routing is not sticky."""
+    routing = state.routing
+    if routing is None or routing.sticky is None:
+        return None
+    names = {revision: variant for variant, revision in state.candidates}
+    return StickyStatus(
+        header=routing.sticky.header,
+        cookie=routing.sticky.cookie,
+        salt=routing.sticky.salt,
+        arms=tuple(
+            StickyArm(
+                variant=STABLE_VALUE
+                if arm.revision == state.stable
+                else names.get(arm.revision, arm.revision),
+                revision=arm.revision,
+                weight_bp=arm.weight_bp,
+            )
+            for arm in routing.live
+        ),
     )
 
 

@@ -2,16 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sluice.engine.canary import GateStep, Pause, SetWeight, canary_stage
 from sluice.engine.canary import Step as EngineStep
 from sluice.engine.plan import OnInconclusive, Plan, Ramp, Stage
 from sluice.errors import Fault, SpecError
-from sluice.nouns import Capabilities, Match, Objective, RevisionId, Shield, Workload
+from sluice.nouns import (
+    Capabilities,
+    FreezeWindow,
+    Match,
+    Notify,
+    Objective,
+    RevisionId,
+    Shield,
+    Workload,
+)
 from sluice.spec.base import Loc
 from sluice.spec.canary import Canary, Step
+from sluice.spec.objectives import ObjectiveRef
 from sluice.spec.places import Place, dotted
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
@@ -48,6 +58,16 @@ class AnalysisSettings:
     polls: int
     """Polls until every deadline and keepWarm are over: restarts are spread over them."""
     warm_up_ms: int
+    max_harmed: int | None = None
+    """Bad answers that users may see in a pass before it is turned back; None: no such budget."""
+    compare_client_errors: bool = True
+    """Whether the share of 4xx is compared with stable's."""
+    latency_order: bool = True
+    """Whether whole latency distributions are compared with stable's."""
+    prometheus_url: str = ""
+    """Server that objectives of kind ``query`` ask; empty: there is none."""
+    freeze: tuple[FreezeWindow, ...] = ()
+    notify: tuple[Notify, ...] = ()
 
 
 def revision_of(release: Release) -> RevisionId:
@@ -133,26 +153,41 @@ def objectives_of(policy: ReleasePolicy | None, slos: Iterable[SLO]) -> tuple[Ob
     faults: list[Fault] = []
     objectives: list[Objective] = []
     for i, ref in enumerate(policy.spec.objectives):
-        slo = by_name.get(ref.slo_ref)
-        if slo is None:
+        objective = _objective(ref, by_name)
+        if objective is None:
             path = dotted(("spec", "objectives", i, "sloRef"))
             faults.append(Fault(path=path, reason=f"no SLO {ref.slo_ref!a} is known"))
-            continue
-        objectives.append(
-            Objective(
-                name=slo.name,
-                kind=slo.sli,
-                target=slo.target,
-                threshold_ms=slo.threshold_ms,
-                max_ratio=ref.max_ratio,
-                pass_ratio=ref.pass_ratio,
-                pass_budget=ref.pass_budget,
-                weight=ref.weight,
-            )
-        )
+        else:
+            objectives.append(objective)
     if faults:
         raise SpecError(faults)
     return tuple(objectives)
+
+
+def _objective(ref: ObjectiveRef, slos: Mapping[str, SLO]) -> Objective | None:
+    asked, slo = ref.prometheus, slos.get(ref.slo_ref or "")
+    if asked is not None:
+        objective = Objective(
+            name=asked.name,
+            kind="query",
+            target=asked.target,
+            query_bad=asked.bad,
+            query_total=asked.total,
+        )
+    elif slo is not None:
+        objective = Objective(
+            name=slo.name, kind=slo.sli, target=slo.target, threshold_ms=slo.threshold_ms
+        )
+    else:
+        return None
+    return replace(
+        objective,
+        max_ratio=ref.max_ratio,
+        pass_ratio=ref.pass_ratio,
+        pass_budget=ref.pass_budget,
+        weight=ref.weight,
+        dry_run=ref.dry_run,
+    )
 
 
 def analysis_settings(
@@ -172,6 +207,12 @@ def analysis_settings(
         poll_ms=rules.poll_ms,
         polls=-(-total_ms // rules.poll_ms),
         warm_up_ms=rules.warm_up_ms,
+        max_harmed=rules.max_harmed,
+        compare_client_errors=rules.client_errors,
+        latency_order=rules.latency_order,
+        prometheus_url=rules.prometheus.url if rules.prometheus else "",
+        freeze=tuple(item.window for item in rules.freeze),
+        notify=tuple(item.notify for item in rules.notify),
     )
 
 

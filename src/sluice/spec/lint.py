@@ -93,7 +93,9 @@ def _pods(release: Release) -> Found:
 def _judged(release: Release, policy: ReleasePolicy | None, slos: Mapping[str, SLO]) -> Found:
     if policy is None:
         return
-    thresholds = [slos[ref.slo_ref].threshold_ms for ref in policy.spec.objectives]
+    thresholds = [
+        slos[ref.slo_ref].threshold_ms for ref in policy.spec.objectives if ref.slo_ref is not None
+    ]
     slowest = max((ms for ms in thresholds if ms is not None), default=None)
     if slowest is None:
         return
@@ -180,14 +182,19 @@ def _chances(policy: ReleasePolicy, slos: Mapping[str, SLO]) -> Found:
     if spec.on_inconclusive == "promote":
         reason = "promotes at the deadline what nothing has proven good"
         yield "promotes-unproven", policy, ("spec", "onInconclusive"), reason
-    judged = [slos[ref.slo_ref] for ref in spec.objectives]
+    counted = [(i, ref) for i, ref in enumerate(spec.objectives) if ref.slo_ref is not None]
+    judged = [slos[ref.slo_ref or ""] for _, ref in counted if not ref.dry_run]
+    if spec.objectives and all(ref.dry_run for ref in spec.objectives):
+        reason = "every objective is a dry run: nothing turns a bad version back"
+        yield "only-dry-runs", policy, ("spec", "objectives"), reason
     if not any(slo.sli == "latency" for slo in judged):
         reason = "no latency objective: a version that is slow and answers everything passes"
         yield "no-latency", policy, ("spec", "objectives"), reason
     if judged and not any(slo.sli == "availability" for slo in judged):
         reason = "no availability objective: fast errors are good answers"
         yield "no-availability", policy, ("spec", "objectives"), reason
-    for i, (ref, slo) in enumerate(zip(spec.objectives, judged, strict=True)):
+    for i, ref in counted:
+        slo = slos[ref.slo_ref or ""]
         needed = requests_to_pass(slo.target, ref.pass_budget, spec.beta)
         if needed > MANY_REQUESTS:
             reason = (

@@ -7,14 +7,20 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from sluice.spec.base import Model, Related, Relation
+from sluice.spec.freeze import FreezeSpec
+from sluice.spec.notify import NotifySpec
+from sluice.spec.objectives import ObjectiveRef, name_of
 from sluice.spec.scalars import (
     Duration,
+    Flag,
     Name,
     Number,
     PollDuration,
     PositiveDuration,
     PositiveWeight,
     Text,
+    Url,
+    Whole,
     format_duration,
     parse_duration,
     shown,
@@ -35,22 +41,6 @@ class PolicyMetadata(Model):
     """Anything."""
 
 
-class ObjectiveRef(Model):
-    """An SLO that the candidate is judged by, with the margins of its checks."""
-
-    slo_ref: Name
-    """Name of an SLO document."""
-    max_ratio: Number = Field(default=1.1, ge=1, le=1_000)
-    """``regression`` fails when the candidate's bad rate is proven above this multiple of
-    stable's."""
-    pass_ratio: Number = Field(default=2.0, gt=1, le=1_000)
-    """``non-inferiority`` passes when it is proven below this multiple of stable's ..."""
-    pass_budget: Number = Field(default=0.5, ge=0.001, le=1)
-    """... or below this share of the error budget, whichever is proven first."""
-    weight: Number = Field(default=1.0, ge=0.001, le=1_000)
-    """Share of this objective in the evidence against the candidate, relative to the others."""
-
-
 class RampSpec(Model):
     """The canary without steps: as fast as the evidence allows."""
 
@@ -60,11 +50,18 @@ class RampSpec(Model):
     """Largest factor from one poll to the next."""
 
 
+class PrometheusSpec(Model):
+    """The server that answers objectives by query."""
+
+    url: Url
+    """Its address, such as ``http://prometheus.monitoring:9090``."""
+
+
 class PolicySpec(Related):
     """Objectives, error probabilities and times."""
 
     objectives: tuple[ObjectiveRef, ...] = Field(default=(), min_length=1, max_length=20)
-    """SLOs to judge by; left out: one objective, 99% of answers below 500."""
+    """What to judge by; left out: one objective, 99% of answers below 500."""
     alpha: Number = Field(default=0.001, ge=1e-12, lt=1)
     """Chance of turning back a good candidate, over the whole release."""
     beta: Number = Field(default=0.05, ge=1e-12, lt=1)
@@ -85,17 +82,34 @@ class PolicySpec(Related):
     """What happens at the deadline when the checks have not decided."""
     ramp: RampSpec = Field(default_factory=RampSpec)
     """Settings of a canary without steps."""
+    max_harmed: Whole | None = Field(default=None, ge=1, le=1_000_000_000)
+    """Turn the candidate back once users saw so many bad answers of it in a pass; left out: only
+    the checks decide."""
+    client_errors: Flag = True
+    """Compare the share of 4xx answers with stable's: a broken model often answers so."""
+    latency_order: Flag = True
+    """Compare whole latency distributions with stable's, beside every latency objective."""
+    prometheus: PrometheusSpec | None = None
+    """Where objectives by query are asked."""
+    freeze: tuple[FreezeSpec, ...] = Field(default=(), max_length=50)
+    """Times in which no weight grows and nothing is promoted; failing checks still abort."""
+    notify: tuple[NotifySpec, ...] = Field(default=(), max_length=20)
+    """Who is told of every decision."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
-        """An SLO is judged once; the lease outlives a poll."""
+        """An objective is judged once; queries have a server; the lease outlives a poll."""
         seen: set[str] = set()
         for i, objective in enumerate(items(raw, "objectives")):
-            name = objective.get("sloRef") if isinstance(objective, Mapping) else None
-            if isinstance(name, str) and name in seen:
-                yield ("objectives", i, "sloRef"), f"{shown(name)} is judged already: name it once"
-            if isinstance(name, str):
+            loc, name = name_of(objective)
+            if name is not None and name in seen:
+                yield ("objectives", i, *loc), f"{shown(name)} is judged already: name it once"
+            if name is not None:
                 seen.add(name)
+            asks = isinstance(objective, Mapping) and objective.get("prometheus") is not None
+            if asks and raw.get("prometheus") is None:
+                reason = "no server to ask: add prometheus: {url: ...} to the policy"
+                yield ("objectives", i, "prometheus"), reason
         try:
             poll_ms = parse_duration(raw.get("poll", "1s"))
             lease_ms = parse_duration(raw.get("lease", "30s"))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,7 @@ _DURATION = re.compile("([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN_HEADERS = ("x-sluice-version", "x-sluice-generation", "x-sluice-shadow")
 _PROTOCOL_HEADERS = ("host", "connection", "content-length", "transfer-encoding", "te", "upgrade")
 
@@ -350,3 +352,39 @@ Port = Annotated[
     ),
 ]
 """Name or number of a container port."""
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        port, parts = None, urlsplit("")
+    fine = parts.scheme in ("http", "https") and parts.hostname and port != 0
+    if not fine or not text.isascii() or not text.isprintable() or " " in text or len(text) > 2_000:
+        raise wrong(f"{shown(text)} is not an address such as https://example.com/hook")
+    if parts.username or parts.password:
+        raise wrong("holds a name or a password: keep secrets in an environment variable")
+    return text
+
+
+def _variable(value: object) -> str:
+    text = _text(value)
+    if not _VARIABLE.fullmatch(text) or len(text) > 100:
+        raise wrong(f"{shown(text)} is not the name of an environment variable, such as HOOK_KEY")
+    return text
+
+
+Url = Annotated[
+    str,
+    PlainValidator(_url),
+    WithJsonSchema({"type": "string", "pattern": "^https?://[!-~]+$", "maxLength": 2_000}),
+]
+"""An http or https address without credentials."""
+EnvName = Annotated[
+    str,
+    PlainValidator(_variable),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": 100}),
+]
+"""Name of an environment variable of the controller or supervisor."""

@@ -194,9 +194,12 @@ class Then:
         self._story.facts["end"] = f"held ({reason})"
         return self
 
-    def paused_at(self, step: str) -> Self:
-        """The release stands at a pause that says this, and waits."""
-        self._until(lambda s: s.phase is Phase.PAUSED and step in s.message, f"a pause at {step}")
+    def stands_at(self, step: str) -> Self:
+        """The release has come to this step of its plan."""
+        self._until(
+            lambda s: any(item.name == step and item.state == "active" for item in s.rungs),
+            f"step {step!r}",
+        )
         return self
 
     def gone(self) -> Self:

@@ -7,7 +7,7 @@ from tests.contract.dataplane.support import EnvoyProcess, envoy_process
 
 @pytest.fixture(scope="module")
 def envoy() -> Iterator[EnvoyProcess]:
-    with envoy_process() as process:
+    with envoy_process(capture_per_s=10_000) as process:
         yield process
 
 

@@ -21,10 +21,13 @@ from tests.contract.dataplane.support import (
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
 from sluice.dataplanes.memory import MemoryDataPlane
 from sluice.errors import TransientError
-from sluice.metrics.memory import MemoryMetricSource
-from sluice.metrics.routers import CounterAddress, RouterCounters
-from sluice.nouns import ArmCounts, Endpoint, Fragment, Purpose, RevisionId, Routing, Snapshot
-from sluice.ports import DataPlane, MetricSource
+from sluice.metrics.memory import MemoryMetricSource, MemoryPairs
+from sluice.metrics.pairs import RouterPairs
+from sluice.metrics.reader import CounterAddress
+from sluice.metrics.routers import RouterCounters
+from sluice.nouns import Answer as Captured
+from sluice.nouns import ArmCounts, Endpoint, Fragment, Pair, Purpose, RevisionId, Routing, Snapshot
+from sluice.ports import DataPlane, MetricSource, Pairs
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,15 @@ class Rig(Protocol):
 
     plane: DataPlane
     metrics: MetricSource
+    pairs: Pairs
 
     async def endpoints(self, revision: str, count: int = 1) -> tuple[Endpoint, ...]: ...
 
     def behave(self, revision: str, mode: str) -> None: ...
+
+    def answers(self, revision: str, body: bytes) -> None:
+        """What a revision answers from now on, as JSON."""
+        ...
 
     async def send(
         self,
@@ -86,6 +94,9 @@ class MemoryRig:
         self.memory = MemoryDataPlane(self.clock, router="router-0")
         self.plane: DataPlane = self.memory
         self.metrics: MetricSource = MemoryMetricSource(self.memory.snapshots)
+        self.captured = MemoryPairs()
+        self.pairs: Pairs = self.captured
+        self.bodies: dict[str, bytes] = {}
 
     async def endpoints(self, revision: str, count: int = 1) -> tuple[Endpoint, ...]:
         return tuple(
@@ -95,6 +106,9 @@ class MemoryRig:
 
     def behave(self, revision: str, mode: str) -> None:
         self.modes[revision] = mode
+
+    def answers(self, revision: str, body: bytes) -> None:
+        self.bodies[revision] = body
 
     async def send(
         self,
@@ -110,13 +124,38 @@ class MemoryRig:
             pick = self.memory.pick(
                 routing.release, user=user, headers=headers, host=host, rng=self.rng
             )
-            for copy in self.memory.mirrors(routing.release, rng=self.rng):
+            copies = self.memory.mirrors(routing.release, rng=self.rng)
+            for copy in copies:
                 self.memory.record(routing.release, copy, status=self._status(copy.revision))
+            if routing.capture is not None and pick.revision == routing.fallback:
+                self._capture(routing, [copy.revision for copy in copies])
             status = self._status(pick.revision) if pick.endpoint else 503
             self.memory.record(routing.release, pick, status=status)
             generation = (await self.plane.acks())[0].generation
             answers.append(Answer(status, pick.revision, generation))
         return answers
+
+    def _capture(self, routing: Routing, copies: list[RevisionId]) -> None:
+        stable = routing.fallback
+        for revision in copies:
+            if revision != stable:
+                pair = Pair(
+                    request_id=f"{self.rng.getrandbits(64):x}",
+                    stable=stable,
+                    candidate=revision,
+                    primary=self._answer(stable),
+                    shadow=self._answer(revision),
+                    again=self._answer(stable) if stable in copies else None,
+                )
+                self.captured.add(routing.release, pair)
+
+    def _answer(self, revision: str) -> Captured:
+        return Captured(
+            status=self._status(revision),
+            duration_us=1_000,
+            media_type="application/json",
+            body=self.bodies.get(revision, b"{}"),
+        )
 
     def _status(self, revision: str) -> int:
         mode = self.modes.get(revision, "ok")
@@ -140,6 +179,7 @@ class EnvoyRig:
     envoy: EnvoyProcess
     plane: DataPlane
     metrics: MetricSource
+    pairs: Pairs
     users: Users
     stack: contextlib.AsyncExitStack
     upstreams: dict[str, list[Upstream]] = field(default_factory=dict)
@@ -159,6 +199,10 @@ class EnvoyRig:
     def behave(self, revision: str, mode: str) -> None:
         for upstream in self.upstreams[revision]:
             upstream.mode = mode
+
+    def answers(self, revision: str, body: bytes) -> None:
+        for upstream in self.upstreams[revision]:
+            upstream.body, upstream.media_type = body, "application/json"
 
     async def send(
         self,
@@ -227,9 +271,12 @@ async def envoy_rig(envoy: EnvoyProcess) -> AsyncIterator[EnvoyRig]:
         metrics = await stack.enter_async_context(
             RouterCounters(lambda: [CounterAddress(name="router-0", url=url)], token=token)
         )
+        pairs = await stack.enter_async_context(
+            RouterPairs(lambda: [CounterAddress(name="router-0", url=url)], token=token)
+        )
         users = Users(envoy.settings.traffic_port)
         stack.push_async_callback(users.close)
-        rig = EnvoyRig(envoy, plane, metrics, users, stack)
+        rig = EnvoyRig(envoy, plane, metrics, pairs, users, stack)
         try:
             yield rig
         finally:

@@ -153,6 +153,11 @@ class Upstream:
     name: str
     mode: str = "ok"
     """ok, an HTTP code, hang, reset, or slow:MILLISECONDS."""
+    body: bytes | None = None
+    """What it answers; None: its name."""
+    media_type: str = ""
+    stream: asyncio.Event | None = None
+    """Half of the body waits for it."""
     seen: list[str] = field(default_factory=list)
     """Heads of the requests that arrived, lower case."""
     port: int = 0
@@ -193,9 +198,14 @@ class Upstream:
         if mode.startswith("slow:"):
             await asyncio.sleep(int(mode.removeprefix("slow:")) / 1000)
         code = int(mode) if mode.isdecimal() else 200
-        body = self.name.encode()
-        head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        body = self.name.encode() if self.body is None else self.body
+        head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n"
+        head += f"content-type: {self.media_type}\r\n" if self.media_type else ""
+        half = len(body) // 2 if self.stream is not None else len(body)
+        writer.write(head.encode() + b"\r\n" + body[:half])
+        if self.stream is not None:
+            await self.stream.wait()
+            writer.write(body[half:])
         return True
 
     async def stop(self) -> None:

@@ -29,7 +29,8 @@ from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles, XdsConfig
 from sluice.errors import RoutingRefused, TransientError
 from sluice.metrics.codec import encode_snapshots
-from sluice.metrics.routers import CounterAddress, RouterCounters
+from sluice.metrics.reader import CounterAddress
+from sluice.metrics.routers import RouterCounters
 from sluice.nouns import (
     BP_TOTAL,
     Ack,

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.agent.fakes import RecordingSink, fragment
 
 from sluice.agent.api import build_api
+from sluice.agent.captures import Captures
 from sluice.agent.core import Agent
 from sluice.agent.sampler import Sampler
 from sluice.dataplanes.codec import encode_fragment
@@ -25,7 +26,10 @@ async def api(agent: Agent, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             ledger_path=tmp_path / "ledger.json",
             fragments=lambda: agent.fragments,
         )
-        app = build_api(agent, sampler, admin, token="secret")  # noqa: S106  # no secret
+        captures = Captures(
+            router="router-0", routing_of=lambda _: None, now_s=lambda: 0.0, window_s=10.0
+        )
+        app = build_api(agent, sampler, admin, captures, token="secret")  # noqa: S106  # no secret
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://agent") as client:
             yield client
@@ -43,6 +47,7 @@ async def put(api: httpx.AsyncClient, body: bytes, release: str = "taxi") -> htt
         ("POST", "/v1/leases"),
         ("GET", "/v1/acks"),
         ("GET", "/v1/counters"),
+        ("GET", "/v1/releases/taxi/pairs"),
         ("POST", "/v1/drain"),
     ],
 )

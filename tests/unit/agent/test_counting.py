@@ -14,6 +14,8 @@ from sluice.nouns import LATENCY_GRID_MS, Purpose, RevisionId
 V2 = RevisionId("v2")
 LIVE = ClusterName("taxi", V2, Use.LIVE)
 KEY = ("taxi", V2, Purpose.LIVE)
+GUARDED = ClusterName("taxi", V2, Use.GUARDED)
+SHIELD = ClusterName("taxi", V2, Use.SHIELD)
 
 
 def cluster(*, active: int = 0, timed: int | None = None, **counters: int) -> ClusterReading:
@@ -150,3 +152,80 @@ def test_counts_only_grow_whatever_is_read(
         if before is not None:
             assert (tally.counts - before).plausible
         before = tally.counts
+
+
+def guarded(
+    counting: Counting, at_s: float, *, fine_ms: list[float], cut_ms: list[float], cut: int
+) -> ArmTally:
+    """A shielded candidate whose tries end after 150 ms: answers in time, and those that were cut.
+
+    ``cut_ms`` are the users' times that the histogram has already, ``cut`` the cuts that are
+    counted already.
+    """
+    member, outer = ClusterReading(), ClusterReading()
+    member.counters |= {"total": len(fine_ms) + cut, "max_duration_reached": cut}
+    outer.counters |= {"2xx": len(fine_ms) + cut, "retry": cut, "retry_success": cut}
+    times = [*fine_ms, *cut_ms]
+    outer.buckets = tuple(sum(time < boundary for time in times) for boundary in BUCKETS_MS)
+    arms = counting.take(
+        Reading(epoch="a", clusters={GUARDED: member, SHIELD: outer}),
+        at_ms=round(at_s * 1000),
+        shield_ms={("taxi", V2): 150},
+    )
+    return arms[KEY]
+
+
+def slow(tally: ArmTally, threshold_ms: int) -> int:
+    return tally.counts.slow[LATENCY_GRID_MS.index(threshold_ms)]
+
+
+@pytest.mark.parametrize("user_ms", [141, 149, 150, 151, 640])
+def test_a_try_that_was_cut_is_slow_at_every_threshold(counting: Counting, user_ms: int) -> None:
+    tally = guarded(counting, 0, fine_ms=[20] * 4, cut_ms=[user_ms] * 3, cut=3)
+    assert {slow(tally, threshold) for threshold in (25, 125, 150, 200, 60_000)} == {3}
+    assert tally.counts.timed == 7
+
+
+def test_a_cut_that_the_histogram_has_not_yet_makes_no_other_request_slow(
+    counting: Counting,
+) -> None:
+    fine = [20.0] * 4 + [130.0] * 5
+    before = guarded(counting, 0, fine_ms=fine, cut_ms=[], cut=0)
+    ahead = guarded(counting, 1, fine_ms=fine, cut_ms=[], cut=2)
+    assert (slow(ahead, 125), slow(ahead, 200)) == (5, 0)
+    assert (ahead.counts - before.counts).plausible
+    merged = guarded(counting, 2, fine_ms=fine, cut_ms=[149, 151], cut=2)
+    assert (slow(merged, 125), slow(merged, 200), merged.counts.timed) == (7, 2, 11)
+    assert (merged.counts - ahead.counts).plausible
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    polls=st.lists(
+        st.tuples(
+            st.lists(st.sampled_from([3.0, 80.0, 130.0, 147.0]), max_size=5),
+            st.lists(st.sampled_from([141.0, 149.0, 152.0, 900.0]), max_size=5),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_times_behind_a_shield_only_grow_and_end_right(
+    tmp_path_factory: pytest.TempPathFactory, polls: list[tuple[list[float], list[float]]]
+) -> None:
+    counting = Counting(Ledger(tmp_path_factory.getbasetemp() / "unused.json"))
+    fine: list[float] = []
+    cut: list[float] = []
+    seen: list[float] = []
+    before = None
+    for second, (more, late) in enumerate([*polls, ([], [])]):
+        # The histogram has what was there a second ago.
+        fine, seen = [*fine, *more], list(cut)
+        cut = [*cut, *late]
+        tally = guarded(counting, second, fine_ms=fine, cut_ms=seen, cut=len(cut))
+        assert tally.counts.plausible
+        if before is not None:
+            assert (tally.counts - before).plausible
+        before = tally.counts
+    assert before is not None
+    assert before.slow[-1] == len(cut)

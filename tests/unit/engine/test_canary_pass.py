@@ -169,6 +169,9 @@ def test_timed_pause_and_indefinite_pause_and_gate() -> None:
     assert driver.state.at_rung.name == "pause"
     driver.poll(VerdictKind.PASSED, times=60)
     assert driver.state.at_rung.name == "pause", "only promote goes on"
+    driver.send(PauseEvent(at_ms=now(driver)))
+    driver.send(Resume(at_ms=now(driver)))
+    assert driver.state.message == "resumed; step 5: pause waits for a person"
     driver.send(Promote(at_ms=now(driver)))
     assert driver.state.at_rung.name == "bake"
 

@@ -20,12 +20,15 @@ from sluice.engine.events import (
     Deleted,
     Deployed,
     Event,
+    Freeze,
     Judged,
     Observed,
     Pause,
     Promote,
+    Refuse,
     Resume,
     Retry,
+    Unanswered,
     Undo,
 )
 from sluice.engine.machine import decide, resume
@@ -194,9 +197,19 @@ class AnyOrder(RuleBasedStateMachine):
             self.judges(kind, 0, 0.1)
             self.acknowledges(0)
 
-    @rule(full=st.booleans())
-    def promotes(self, full: bool) -> None:
-        self.send(Promote(at_ms=self.now, full=full))
+    @rule(full=st.booleans(), force=st.sampled_from([False, False, True]))
+    def promotes(self, full: bool, force: bool) -> None:
+        self.send(Promote(at_ms=self.now, full=full, force=force))
+
+    @rule(until=st.sampled_from(["", "", "Mon 06:00 UTC", "Sat 00:00 UTC"]))
+    def freezes(self, until: str) -> None:
+        self.send(Freeze(at_ms=self.now, until=until))
+
+    @precondition(lambda self: self.state.in_pass and not self.state.frozen)
+    @rule(kind=kinds, polls=st.integers(1, 12))
+    def polls_on_in_a_freeze(self, kind: VerdictKind, polls: int) -> None:
+        self.send(Freeze(at_ms=self.now, until="Mon 06:00 UTC"))
+        self.polls_on(kind, polls)
 
     @rule(
         make=st.sampled_from([Pause, Resume, Abort, Retry, Undo]),
@@ -211,6 +224,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def approves(self) -> None:
         self.send(Approve(at_ms=self.now, gate="ok"))
+
+    @rule(gate=st.sampled_from(["ok", "ok", "nobody"]))
+    def goes_unanswered(self, gate: str) -> None:
+        self.send(Unanswered(at_ms=self.now, gate=gate, message="nobody answered"))
+
+    @rule(gate=st.sampled_from(["ok", "nobody"]))
+    def refuses(self, gate: str) -> None:
+        self.send(Refuse(at_ms=self.now, gate=gate, reason="too slow"))
 
     @precondition(lambda self: len(self.log) > 40)
     @rule()

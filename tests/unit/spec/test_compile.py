@@ -4,7 +4,7 @@ from tests.unit.spec.documents import RELEASE, changed, documents, policy, relea
 
 from sluice.engine.plan import OnInconclusive, Plan, Ramp
 from sluice.errors import SpecError
-from sluice.nouns import Capabilities, Objective
+from sluice.nouns import Capabilities, Notify, Objective
 from sluice.spec import (
     DEFAULT_OBJECTIVES,
     DEFAULT_POLICY,
@@ -134,3 +134,44 @@ def test_the_workload_keeps_every_field_of_the_template() -> None:
     assert set(template["spec"]["containers"][0]) == {
         "name", "image", "command", "ports", "readinessProbe", "resources"
     }  # fmt: skip
+
+
+def test_what_a_policy_says_of_the_world_reaches_the_checks() -> None:
+    query = {"bad": 'bad{r="$revision"}', "total": 'all{r="$revision"}', "target": 0.9}
+    rules = policy(
+        spec__objectives=[{"prometheus": {"name": "fares", **query}, "dryRun": True}],
+        spec__prometheus={"url": "http://prometheus:9090"},
+        spec__maxHarmed=50,
+        spec__clientErrors=False,
+        spec__latencyOrder=False,
+        spec__freeze=[
+            {"days": ["Sun", "Fri"], "from": "22:00", "to": "06:00", "timeZone": "Europe/Berlin"},
+            {"from": "00:00", "to": "24:00", "timeZone": "UTC"},
+        ],
+        spec__notify=[
+            {"webhook": {"url": "https://example.com/hook", "secretEnv": "KEY"}},
+            {"slack": {"urlEnv": "SLACK_URL"}},
+        ],
+    )
+    settings = analysis_settings(release(), rules, [])
+    assert settings.objectives == (
+        Objective(
+            name="fares",
+            kind="query",
+            target=0.9,
+            query_bad=query["bad"],
+            query_total=query["total"],
+            dry_run=True,
+        ),
+    )
+    assert settings.prometheus_url == "http://prometheus:9090"
+    assert settings.max_harmed == 50
+    assert not settings.compare_client_errors
+    assert not settings.latency_order
+    weekend, always = settings.freeze
+    assert (weekend.days, weekend.from_minute, weekend.to_minute) == ((4, 6), 1_320, 360)
+    assert (always.days, always.to_minute) == (tuple(range(7)), 1_440)
+    assert settings.notify == (
+        Notify(kind="webhook", url="https://example.com/hook", secret_env="KEY"),  # noqa: S106  # a name, no secret
+        Notify(kind="slack", url_env="SLACK_URL"),
+    )

@@ -73,6 +73,11 @@ def test_objectives_that_miss_a_kind_are_warned_of() -> None:
     assert "no-latency" in rules(policy={"spec/objectives": ...})
 
 
+def test_objectives_that_only_look_on_are_warned_of() -> None:
+    shown = {"spec/objectives": [{"sloRef": n, "dryRun": True} for n in ("fast", "answered")]}
+    assert "only-dry-runs" in rules(policy=shown)
+
+
 def test_a_target_that_needs_many_requests_is_warned_of() -> None:
     assert rules(answered={"spec/objectives": [{"target": 0.9999}]}) == ["many-requests"]
     # 299 good requests are needed for 99% at 95% (Clopper-Pearson); half the budget and beta/2 more
