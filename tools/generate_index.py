@@ -21,6 +21,7 @@ ROOMS = {
     4: "The laptop",
     5: "The model API",
     6: "The command line",
+    10: "Load tests",
 }
 """What the pages of each ten are about."""
 
