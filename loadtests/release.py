@@ -32,6 +32,8 @@ from sluice.reports.load_view import load_junit, load_view
 from sluice.reports.model import Decision
 
 TAXI = ROOT / "examples" / "taxi"
+Window = tuple[str, float, float]
+"""Name, from, to: seconds after the load began."""
 BEFORE_S, AFTER_S = 1.0, 2.0
 """Round a change of routing: so long before it and after it no request may be lost."""
 _LONGEST_S = 900.0
@@ -54,7 +56,7 @@ def release_file(strategy: str) -> Path:
 
 def windows_of(
     decisions: Sequence[Decision], run: LoadRun, *, deployed_s: float, ended_s: float
-) -> tuple[tuple[LoadEvent, ...], list[tuple[str, float, float]]]:
+) -> tuple[tuple[LoadEvent, ...], list[Window], list[Window]]:
     """Events of the release, and the parts of the run that are judged apart.
 
     Args:
@@ -64,7 +66,7 @@ def windows_of(
         ended_s: When it had ended, likewise.
 
     Returns:
-        Events, and (name, from, to): before, during, after, and one round each change of routing.
+        Events; (name, from, to) of before, during and after; the same round each change of routing.
     """
     events, changes = [], []
     for decision in decisions:
@@ -73,7 +75,7 @@ def windows_of(
             continue
         what = f"{decision.kind}: {decision.message}"
         events.append(LoadEvent(at_s=at_s, what=what))
-        if decision.to_bp is not None and decision.to_bp != decision.from_bp:
+        if decision.to_bp is not None and decision.to_bp != (decision.from_bp or 0):
             end_s = at_s + (decision.effect_ms or 0) / 1000 + AFTER_S
             shares = f"{(decision.from_bp or 0) / 100:g}% to {decision.to_bp / 100:g}%"
             changes.append(
@@ -84,7 +86,7 @@ def windows_of(
         ("during", deployed_s, ended_s),
         ("after", ended_s, run.duration_s),
     ]
-    return tuple(events), [*parts, *changes]
+    return tuple(events), parts, changes
 
 
 def code_of_report(report: LoadReport, released: int) -> int:
@@ -150,7 +152,7 @@ def _run(options: argparse.Namespace) -> int:
         run = read_back(asked.run_file, _end(locust))
         with Client(folder) as client:
             decisions = client.history("taxi")
-    events, windows = windows_of(
+    events, windows, changes = windows_of(
         decisions,
         run,
         deployed_s=(deployed_ms - run.started_ms) / 1000,
@@ -159,7 +161,7 @@ def _run(options: argparse.Namespace) -> int:
     run = replace(run, events=events)
     asked.run_file.write_bytes(document.dump_json(run))
     rules = LoadRules(late_ms=get("late_ms"))
-    report = load_report(run, objectives, rules, windows=windows)
+    report = load_report(run, objectives, rules, windows=windows, changes=changes)
     out: Path = get("out")
     (out / "report.html").write_text(load_html(report, run, objectives), encoding="utf-8")
     (out / "junit.xml").write_text(load_junit(report), encoding="utf-8")

@@ -81,10 +81,10 @@ def quiet() -> LoadRun:
 
 def test_windows_lie_round_each_change_of_routing() -> None:
     decisions = [decision(2, None, 100), decision(20, 0, 500), decision(30, 500, 500)]
-    events, windows = windows_of(decisions, quiet(), deployed_s=10, ended_s=40)
+    events, windows, changes = windows_of(decisions, quiet(), deployed_s=10, ended_s=40)
     assert [event.at_s for event in events] == [20, 30]
-    assert windows[:3] == [("before", 0.0, 10), ("during", 10, 40), ("after", 40, 60.0)]
-    assert windows[3:] == [("routing 0% to 5%", 19.0, 23.0)]
+    assert windows == [("before", 0.0, 10), ("during", 10, 40), ("after", 40, 60.0)]
+    assert changes == [("routing 0% to 5%", 19.0, 23.0)]
 
 
 def test_one_lost_request_or_a_release_turned_back_is_a_failure() -> None:
@@ -95,8 +95,8 @@ def test_one_lost_request_or_a_release_turned_back_is_a_failure() -> None:
     assert code_of_report(good, 0) == 0
     assert code_of_report(good, 1) == 1
     cells = (replace(run.cells[0], lost=1, errors=1), *run.cells[1:])
-    lost = load_report(replace(run, cells=cells), [UP], windows=[("w", 0, 30)])
-    assert lost.windows[0].lost == 1
+    lost = load_report(replace(run, cells=cells), [UP], changes=[("w", 0, 3)])
+    assert lost.windows[0].verdict.reason == "1 of 150 requests were lost"
     assert code_of_report(lost, 0) == 1
 
 

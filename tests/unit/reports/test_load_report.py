@@ -2,6 +2,7 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -124,16 +125,27 @@ def test_files_that_are_no_counts_are_told(sluice: Run, tmp_path: Path) -> None:
     assert "is not the raw counts" in ran.err
 
 
+def made() -> str:
+    run = two_versions()
+    report = load_report(run, [UP, FAST], baseline=run, windows=[("before", 0, 30)])
+    return load_html(report, run, [UP, FAST])
+
+
+def kept() -> str:
+    return (Path(__file__).parents[3] / "docs" / "images" / "load-release-canary.html").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_browser_shows_it_on_a_phone(tmp_path: Path, dark: bool) -> None:
-    run = two_versions()
-    report = load_report(run, [UP, FAST], baseline=run, windows=[("before", 0, 30)])
+@pytest.mark.parametrize("source", [made, kept])
+def test_a_browser_shows_it_on_a_phone(
+    tmp_path: Path, dark: bool, source: Callable[[], str]
+) -> None:
     frame = tmp_path / "frame.html"
     page = tmp_path / "page.html"
     # in a frame of 400 pixels: headless browsers have a wider least window
-    page.write_text(load_html(report, run, [UP, FAST]))
+    page.write_text(source())
     frame.write_text(
         '<body style="margin:0"><iframe id="f" src="page.html" width="400" height="900"></iframe>'
         "<script>f.onload=()=>{const d=f.contentDocument,s=getComputedStyle(d.body);"
