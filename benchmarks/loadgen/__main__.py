@@ -25,7 +25,7 @@ from tests.loadtests.server import FREE_S, PERIOD_S, SERVICE_S
 from benchmarks.detection.figures import Figure
 from sluice.analysis.latency import quantile_ms
 
-FORTIO = "fortio.org/fortio@v1.69.5"
+FORTIO = "fortio.org/fortio@v1.66.5"
 HERE = Path(__file__).parent
 TRUE_P95_MS = 1000 * (PERIOD_S - FREE_S - 0.05 * PERIOD_S + SERVICE_S)
 """A fifth of the arrivals waits evenly from 0 to 2 s: a twentieth waits over 1.5 s."""

@@ -12,7 +12,6 @@ from sluice.slo.export import k6, pyrra, sloth
 from sluice.spec import load
 from sluice.spec.slo import SLO
 
-pytest_plugins = ["tests.unit.cli.conftest"]
 SLOS = load([Path(__file__).parents[3] / "examples" / "taxi" / "slo.yaml"]).slos
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from tests.unit.cli.conftest import Run
 
-pytest_plugins = ["tests.unit.cli.conftest"]
 RATIO = {
     "ratioMetric": {
         "counter": True,

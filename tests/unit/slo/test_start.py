@@ -8,7 +8,6 @@ from tests.unit.cli.conftest import Run
 from sluice.slo.start import Needs, first_files
 from sluice.spec import load
 
-pytest_plugins = ["tests.unit.cli.conftest"]
 NEEDS = Needs(
     name="taxi",
     rps=50,

@@ -18,7 +18,6 @@ from sluice.reports.load import LoadReport, load_report
 from sluice.reports.load_html import load_html
 from sluice.reports.load_view import load_junit, load_view
 
-pytest_plugins = ["tests.unit.cli.conftest"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
