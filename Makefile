@@ -56,6 +56,17 @@ test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k
 .PHONY: e2e-laptop
 e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real load
 	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m e2e tests/conformance $(ARGS)
+
+.PHONY: conformance
+conformance: $(STAMP)  ## tell every conformance story in memory and keep what came of it
+	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m tools.generate
+
+.PHONY: conformance-laptop
+conformance-laptop: $(STAMP)  ## tell those for a laptop, and keep what was measured (ARGS='-k kills')
+	@CONFORMANCE_RESULTS=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/conformance/test_laptop.py $(ARGS)
+	@$(BIN)/python -m tools.generate
 
 .PHONY: check
 check: $(STAMP)  ## ruff, mypy --strict, import contracts, generated files up to date

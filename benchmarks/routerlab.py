@@ -5,7 +5,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,24 +120,25 @@ def static_envoy(folder: Path, name: str, config: Resource) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class RouterUnderTest:
-    """A router of ours: the agent's URL, the traffic port, Envoy's pid."""
+    """A router of ours: the agent's URL, the traffic port, the pids of Envoy and agent."""
 
     url: str
     port: int
     pid: int
+    agent_pid: int
 
 
 @contextlib.contextmanager
-def our_router(folder: Path) -> Iterator[RouterUnderTest]:
+def our_router(folder: Path, *, capture_per_s: int = 100) -> Iterator[RouterUnderTest]:
     """Envoy and its agent, as they run on a laptop."""
     settings = Settings(
         config_dir=folder, token=TOKEN, port=free_port(), traffic_port=free_port(),
-        log_level="error",
+        log_level="error", capture_per_s=capture_per_s,
     )  # fmt: skip
     write_files(settings)
     with (
         process(envoy_argv(settings)) as pid,
-        process(agent_argv(), env=agent_env(settings)),
+        process(agent_argv(), env=agent_env(settings)) as agent_pid,
     ):
         url = f"http://127.0.0.1:{settings.port}"
         deadline = time.monotonic() + START_S
@@ -145,7 +146,7 @@ def our_router(folder: Path) -> Iterator[RouterUnderTest]:
             if time.monotonic() > deadline:
                 raise RuntimeError("the router did not become ready")
             time.sleep(0.05)
-        yield RouterUnderTest(url, settings.traffic_port, pid)
+        yield RouterUnderTest(url, settings.traffic_port, pid, agent_pid)
 
 
 def _ready(url: str) -> bool:
@@ -155,8 +156,22 @@ def _ready(url: str) -> bool:
         return False
 
 
-async def closed_load(port: int, *, requests: int, connections: int, users: int) -> None:
+async def closed_load(
+    port: int,
+    *,
+    requests: int,
+    connections: int,
+    users: int,
+    make: Callable[[str], bytes] | None = None,
+) -> None:
     """Send so many predictions over so many connections, one after the other on each.
+
+    Args:
+        port: Of loopback.
+        requests: All together.
+        connections: Open at once.
+        users: Who take turns.
+        make: The request of a user, as bytes; None: ``prediction``.
 
     Raises:
         RuntimeError: an answer was not a 200.
@@ -166,7 +181,7 @@ async def closed_load(port: int, *, requests: int, connections: int, users: int)
     async def work(seed: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for number in left:
-            writer.write(prediction(f"user-{(number * 7919 + seed) % users}"))
+            writer.write((make or prediction)(f"user-{(number * 7919 + seed) % users}"))
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(head.decode())

@@ -9,6 +9,7 @@ from pathlib import Path
 from sluice.spec import schema_of
 from tools import (
     generate_cli,
+    generate_conformance,
     generate_diagrams,
     generate_index,
     generate_settings,
@@ -35,6 +36,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/slo.json": partial(_schema, "SLO"),
     "docs/reference/release.md": reference.page,
     "docs/reference/cli.md": generate_cli.page,
+    "docs/reference/conformance.md": generate_conformance.page,
     "docs/reference/settings.md": generate_settings.page,
     "docs/explanation/machine.md": generate_diagrams.page,
     "docs/decisions/README.md": generate_index.index,

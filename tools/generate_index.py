@@ -21,6 +21,9 @@ ROOMS = {
     4: "The laptop",
     5: "The model API",
     6: "The command line",
+    7: "More checks",
+    8: "Gates and messages",
+    9: "A/B tests, conformance",
     10: "Load tests",
 }
 """What the pages of each ten are about."""

@@ -307,6 +307,8 @@ class ArmCounts:
     """Requests in flight at this moment."""
     shielded: int = 0
     """Of ``counts.errors``: failures that the user did not see, because stable answered instead."""
+    extra: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """(events, bad events) of objectives of kind ``query``, cumulative, by objective name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,7 +412,8 @@ class Ask:
     retries: int = 3
     """Further tries when nothing (or nothing sensible) was answered."""
     every_ms: int = 10_000
-    """Time between two tries, and between two questions while a webhook answers ``wait``."""
+    """Time between two questions while a webhook answers ``wait``, and the longest between two
+    tries: those begin a second apart, and the pause doubles."""
     on_silence: Literal["hold", "abort", "approve"] = "hold"
     """What happens when every try went unanswered."""
 
@@ -479,6 +482,37 @@ class GoalRules:
     """What happens at the horizon without a decision."""
     outcomes: str = ""
     """Where outcomes come from: a URL of a prediction store, or a CSV or JSONL file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """One thing that is known of one user: that he was exposed, and perhaps what became of it."""
+
+    user: str
+    """Value of the sticky header or cookie."""
+    at_ms: int | None = None
+    """UTC ms; None: unknown, taken as within the test."""
+    revision: str = ""
+    """Revision that served him, where it was recorded."""
+    goal: str = ""
+    """Goal that the outcome is of; empty: the first one."""
+    value: float | None = None
+    """The outcome, 1 and 0 for yes and no; None: only that he was exposed."""
+    covariates: tuple[tuple[str, float], ...] = ()
+    """Numbers known before his first exposure, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomePage:
+    """What a source of outcomes had new."""
+
+    rows: tuple[OutcomeRow, ...]
+    cursor: str
+    """Where the next read goes on; opaque."""
+    more: bool = False
+    """There is more already: read again at once."""
+    nameless: int = 0
+    """Records without a user, left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -595,6 +629,22 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One request to which stable and the candidate gave different answers."""
+
+    request_id: str
+    """``x-request-id``, as users and logs have it."""
+    field: str
+    """Where they differ most."""
+    stable: str
+    candidate: str
+    distance: float | None = None
+    """|candidate - stable|; None: not numbers."""
+    severity: float | None = None
+    """Multiple of what is tolerated, or of the value itself; None: not numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What the checks say at one poll, with the evidence."""
 
@@ -619,6 +669,8 @@ class Verdict:
     """Reason constant of a failure that is not a failed check (``ControlWon``)."""
     winner: str = ""
     """The variant that a passed test is won by; empty: the candidate."""
+    differences: tuple[Difference, ...] = ()
+    """The worst differences of answers on a shadow rung, worst first; at most 20."""
 
 
 # --- what runs ---------------------------------------------------------------------------------
@@ -652,3 +704,100 @@ class Replicas:
     restarts: int = 0
     message: str = ""
     """Why replicas are not ready, in one line: the last exit, the failing probe."""
+
+
+# --- questions out, news out -------------------------------------------------------------------
+
+
+class AnswerKind(StrEnum):
+    """What came of one try to have a gate answered."""
+
+    YES = "yes"
+    NO = "no"
+    WAIT = "wait"
+    """Asked again later, however often."""
+    HOLD = "hold"
+    """It was looked at and cannot be said: a person answers."""
+    SILENT = "silent"
+    """No answer, or none that makes sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How a check gets to the candidate."""
+
+    direct: tuple[str, ...] = ()
+    """``http://host:port`` of its ready replicas, past the router."""
+    router: str = ""
+    """Where users connect; empty: unknown."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What makes the router choose the candidate (``host`` among them); empty: nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One gate of one pass, as it is asked."""
+
+    id: str
+    """``release/pass/gate``: the same however often, and after a restart."""
+    release: str
+    pass_number: int
+    revision: RevisionId
+    stable: RevisionId
+    gate: str
+    strategy: str
+    step: str
+    """Name of the step that waits."""
+    weight_bp: int
+    ask: Ask
+    reach: Reach
+    verdict: Verdict | None = None
+    """Newest verdict of the pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAnswer:
+    """What one try gave."""
+
+    kind: AnswerKind
+    reason: str = ""
+    """One line for people."""
+    again: bool = False
+    """``no`` only: may become a yes, so that further tries are made first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A program that answers by its exit code."""
+
+    id: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    """Beside what it inherits."""
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """How a program ended."""
+
+    code: int | None
+    """Exit code, negative for a signal; None: it did not start or did not end in time."""
+    said: str
+    """Its last lines, or why there is no exit code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A decision as others are told of it."""
+
+    id: str
+    """The same however often it is sent."""
+    release: str
+    at_ms: int
+    kind: str
+    reason: str
+    message: str
+    by: str
+    data: Mapping[str, Any]
+    """The decision as JSON values."""

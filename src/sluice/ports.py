@@ -6,7 +6,22 @@ All methods are async and idempotent: asking again for what is already so change
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sluice.nouns import Ack, Capabilities, Fragment, PairBatch, Replicas, Snapshot, Workload
+from sluice.nouns import (
+    Ack,
+    Capabilities,
+    Fragment,
+    GateAnswer,
+    Job,
+    JobEnd,
+    Notice,
+    Notify,
+    OutcomePage,
+    PairBatch,
+    Question,
+    Replicas,
+    Snapshot,
+    Workload,
+)
 
 
 class Clock(Protocol):
@@ -90,6 +105,31 @@ class MetricSource(Protocol):
         ...
 
 
+class Outcomes(Protocol):
+    """Reads who was exposed to a test and what became of it."""
+
+    async def read(self, cursor: str, *, until: str = "") -> OutcomePage:
+        """What came since ``cursor``, oldest first; everything when it is empty.
+
+        A row may come again (a file that was written anew, the edge of a page): readers keep one
+        outcome a user and goal, and the newest wins.
+
+        Args:
+            cursor: Of the page before, or empty.
+            until: A cursor that was given out earlier: nothing that lies behind it. For a reader
+                that has to remember what it knew then.
+
+        Raises:
+            SpecError: rows that cannot be used: all of them, each with file and line.
+            TransientError: the source cannot be read now.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
 class Pairs(Protocol):
     """Reads pairs of answers to mirrored requests."""
 
@@ -104,6 +144,41 @@ class Pairs(Protocol):
         Raises:
             TransientError: no router answers, or one answers what makes no sense.
         """
+        ...
+
+
+class Hook(Protocol):
+    """Has gates answered without a person."""
+
+    async def ask(self, question: Question) -> GateAnswer:
+        """Try once. What goes wrong is an answer too (``silent``), with its reason.
+
+        Cancelled when nobody wants to know any more: nothing of it may go on then.
+        """
+        ...
+
+
+class CheckJob(Protocol):
+    """Runs programs that check a candidate: processes on a laptop, Jobs on Kubernetes."""
+
+    async def run(self, job: Job) -> JobEnd:
+        """Run a program to its end; one that is cancelled or over time is ended with all it began.
+
+        The same id again is the same check: a platform whose jobs outlive the controller returns
+        the end of the one that it has.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells others what was decided. Never waits, never fails."""
+
+    def tell(self, notice: Notice, receivers: Sequence[Notify]) -> None:
+        """Queue a decision for these receivers."""
+        ...
+
+    def problems(self, receivers: Sequence[Notify]) -> Sequence[str]:
+        """What cannot be delivered at the moment, or was given up, one line each."""
         ...
 
 

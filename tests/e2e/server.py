@@ -1,8 +1,10 @@
 """A model server that costs next to nothing, for stories with hundreds of requests per second.
 
-``PORT``; ``VERSION`` goes into the body; ``FAULTS`` names a JSON file that is read again whenever
-it changes: ``error_rate`` (share of answers that are 500) and ``latency_ms`` (added to every
-answer). ``/ready`` is never faulty. SIGTERM finishes what has begun and leaves.
+``PORT``; ``POD``, the name of the replica; ``FAULTS`` names a JSON file that is read again whenever
+it changes: ``error_rate`` (share of answers that are 500), ``pod_error_rate`` (the same, of the
+first replica only), ``latency_ms`` (added to a ``slow_rate`` of all answers, in the first
+``cold_s`` only when that is given), ``start_s`` (time until ``/ready`` says so). ``/ready`` has no
+other fault. SIGTERM finishes what has begun and leaves.
 """
 
 import asyncio
@@ -11,7 +13,9 @@ import os
 import random
 import signal
 import sys
+import time
 
+BEGAN_S = time.monotonic()
 RANDOM = random.Random(os.getpid())
 OPEN: set["Connection"] = set()
 LEAVING = asyncio.Event()
@@ -24,8 +28,12 @@ class Faults:
     def __init__(self, path: str) -> None:
         self.path = path
         self.seen = -1
+        self.first = os.environ.get("POD", "").endswith("-0")
         self.error_rate = 0.0
         self.latency_s = 0.0
+        self.slow_rate = 1.0
+        self.cold_s = 0.0
+        self.start_s = 0.0
 
     def read(self) -> None:
         try:
@@ -36,8 +44,19 @@ class Faults:
             with open(self.path, encoding="utf-8") as file:
                 value = json.load(file)
             self.seen = changed
-            self.error_rate = value.get("error_rate", 0.0)
+            pod_rate = value.get("pod_error_rate", 0.0) if self.first else 0.0
+            self.error_rate = max(value.get("error_rate", 0.0), pod_rate)
             self.latency_s = value.get("latency_ms", 0.0) / 1000
+            self.slow_rate = value.get("slow_rate", 1.0)
+            self.cold_s = value.get("cold_s", 0.0)
+            self.start_s = value.get("start_s", 0.0)
+
+    def delay_s(self) -> float:
+        age_s = time.monotonic() - BEGAN_S
+        warm = self.cold_s and age_s >= self.start_s + self.cold_s
+        if not self.latency_s or warm or RANDOM.random() >= self.slow_rate:
+            return 0.0
+        return self.latency_s
 
 
 FAULTS = Faults(os.environ.get("FAULTS", ""))
@@ -74,14 +93,17 @@ class Connection(asyncio.Protocol):
             return
         self.buffer = rest[length:]
         if head.split(b" ", 2)[1] == b"/ready":
-            self.answer(b"200 OK")
+            FAULTS.read()
+            early = time.monotonic() - BEGAN_S < FAULTS.start_s
+            self.answer(b"503 Service Unavailable" if early else b"200 OK")
             return
         FAULTS.read()
         bad = FAULTS.error_rate and RANDOM.random() < FAULTS.error_rate
         status = b"500 Internal Server Error" if bad else b"200 OK"
-        if FAULTS.latency_s:
+        delay_s = FAULTS.delay_s()
+        if delay_s:
             self.waiting = True
-            asyncio.get_running_loop().call_later(FAULTS.latency_s, self.answer, status)
+            asyncio.get_running_loop().call_later(delay_s, self.answer, status)
         else:
             self.answer(status)
 

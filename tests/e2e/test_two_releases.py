@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 def test_release_that_cannot_start_does_not_block_the_abort_of_another(story: Story) -> None:
     story.given.stable("v1").traffic(rps=50)
     other = story.beside("tip", host="tip.local")
+    other.given.spec(progressDeadline="10m")
     other.given.stable("v1").traffic(rps=50)
     good = other.model
     other.model = type(good)(command=["no-such-command"], env=good.env)

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from sluice_model_api.http.exchange import Request as OwnRequest
-from sluice_model_api.serve import Parts
+from sluice_model_api.parts import Parts
 from sluice_model_api.settings import load_settings
 
 parts = Parts(*load_settings())

@@ -29,4 +29,5 @@ def guarded(guard: Verdict, decider: Verdict) -> Verdict:
         cause=leading.cause,
         winner=leading.winner,
         checks=(*guard.checks, *decider.checks),
+        differences=decider.differences,
     )

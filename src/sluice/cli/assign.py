@@ -13,8 +13,8 @@ from sluice.cli.exits import WrongUsage
 from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, one_release
 from sluice.cli.output import Output, emit
 from sluice.dataplanes.assignment import arm_for, bucket
-from sluice.engine.desired import STABLE_VALUE, live_shares, salt_of
-from sluice.engine.plan import CANDIDATE, Fixed, Plan
+from sluice.engine.desired import live_shares, salt_of
+from sluice.engine.plan import CANDIDATE, STABLE, Fixed, Plan
 from sluice.errors import RefusedError
 from sluice.nouns import BP_TOTAL
 
@@ -146,7 +146,7 @@ def planned_arms(plan: Plan, weight: float | None) -> Arms:
     else:
         shares = ((CANDIDATE, round(weight * 100)),)
     rest = BP_TOTAL - sum(bp for _, bp in shares)
-    return [*(((variant, ""), bp) for variant, bp in shares), ((STABLE_VALUE, ""), rest)]
+    return [*(((variant, ""), bp) for variant, bp in shares), ((STABLE, ""), rest)]
 
 
 def _not_sticky(name: str) -> RefusedError:

@@ -1,4 +1,4 @@
-"""Commands that act on a release: promote, pause, resume, abort, retry, undo, approve, delete."""
+"""Commands that act on a release: promote, pause, resume, abort, retry, undo, delete, and gates."""
 
 import sys
 from collections.abc import Mapping
@@ -14,8 +14,14 @@ from sluice.cli.output import Output, emit
 from sluice.reports.canvas import Canvas
 from sluice.reports.model import ReleaseStatus
 
-GATE = "gate "
-"""A step that waits for a gate is named by it: ``gate approve``."""
+Gate = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[GATE]",
+        help="Gate to answer; may be left out when exactly one is open.",
+        show_default=False,
+    ),
+]
 
 
 def promote(
@@ -23,11 +29,15 @@ def promote(
     full: Annotated[
         bool, typer.Option("--full", help="Make the candidate stable now, whatever is left.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="In spite of a freeze window, which is lifted for this pass."),
+    ] = False,
     output: OutputOption = Output.TABLE,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Go on past the current step or gate; with --full, make the candidate stable now."""
-    _act(folder, release, "promote", {"full": full}, output)
+    _act(folder, release, "promote", {"full": full, "force": force}, output)
 
 
 def pause(
@@ -74,20 +84,25 @@ def undo(
 
 def approve(
     release: Release = None,
-    gate: Annotated[
-        str | None,
-        typer.Option(
-            "--gate", metavar="NAME", help="Gate to answer.", show_default="the one it waits at"
-        ),
-    ] = None,
+    gate: Gate = None,
     output: OutputOption = Output.TABLE,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Answer a gate with yes."""
-    with Client(folder) as client:
-        name = one_release(client, release)
-        wanted = gate or _gate_of(client.release(name))
-    _act(folder, name, "approve", {"gate": wanted}, output)
+    """Answer a gate with yes, also in place of what is asked."""
+    _answer(folder, release, gate, "approve", {}, output)
+
+
+def reject(
+    release: Release = None,
+    gate: Gate = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, in one line, for the record.")
+    ] = "",
+    output: OutputOption = Output.TABLE,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Answer a gate with no: all traffic goes back to stable now, as with abort."""
+    _answer(folder, release, gate, "reject", {"reason": " ".join(reason.split())}, output)
 
 
 def delete(
@@ -108,11 +123,27 @@ def delete(
     _act(folder, release, "delete", {}, output)
 
 
-def _gate_of(status: ReleaseStatus) -> str:
-    for rung in status.rungs:
-        if rung.state == "active" and rung.name.startswith(GATE):
-            return rung.name.removeprefix(GATE)
-    raise WrongUsage(f"{status.name} does not wait at a gate: name one with --gate")
+def _answer(
+    folder: Folder,
+    release: str | None,
+    gate: str | None,
+    verb: str,
+    body: Mapping[str, Any],
+    output: Output,
+) -> None:
+    with Client(folder) as client:
+        name = one_release(client, release)
+        wanted = gate or _open_gate(client.release(name))
+    _act(folder, name, verb, {**body, "gate": wanted}, output)
+
+
+def _open_gate(status: ReleaseStatus) -> str:
+    names = [gate.name for gate in status.gates]
+    if not names:
+        raise WrongUsage(f"{status.name} does not wait at a gate: name the one that is meant")
+    if len(names) > 1:
+        raise WrongUsage(f"{status.name} waits at several gates: name one of {', '.join(names)}")
+    return names[0]
 
 
 def _act(

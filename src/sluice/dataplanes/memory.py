@@ -211,6 +211,11 @@ class MemoryDataPlane:
         if shielded:
             tally.shielded += 1
 
+    def fragment(self, release: str) -> Fragment | None:
+        """What is served of a release; None: nothing."""
+        served = self._releases.get(release)
+        return served.fragment if served is not None else None
+
     def snapshots(self) -> dict[str, tuple[Snapshot, ...]]:
         """Counters by release, as a router gives them."""
         self._reach()

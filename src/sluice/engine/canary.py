@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.engine.plan import (
+    ArmSpec,
     Capacity,
     Exit,
     Fixed,
@@ -14,10 +15,10 @@ from sluice.engine.plan import (
     Rung,
     Stage,
 )
-from sluice.nouns import Shield
+from sluice.nouns import Ask, Match, Purpose, Shield
 
 CHECKS = ("slo", "regression", "non-inferiority")
-"""Checks that act while a canary has live traffic."""
+"""Checks that act while a candidate has live traffic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,18 @@ class GateStep:
     """Stay here until the gate is answered."""
 
     name: str
+    ask: Ask | None = None
+    """Who is asked; None: a person."""
 
 
-Step = SetWeight | Pause | GateStep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderOnly:
+    """From here on requests with this header go to the candidate."""
+
+    match: Match
+
+
+Step = SetWeight | Pause | GateStep | HeaderOnly
 
 
 def canary_stage(
@@ -52,6 +62,8 @@ def canary_stage(
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD,
     shield: Shield | None = None,
     proportional: bool = False,
+    begin_bp: int = 0,
+    preview: ArmSpec | None = None,
 ) -> Stage:
     """Compile a canary.
 
@@ -62,31 +74,43 @@ def canary_stage(
         on_inconclusive: What happens when it is over without a decision.
         shield: Replace the candidate's failed answers by stable's.
         proportional: The candidate's size follows its weight instead of being full from the start.
+        begin_bp: Weight that the stage before left, for steps before the first ``SetWeight``.
+        preview: Way to the candidate for gates that ask it something.
 
     Returns:
         A stage that ends in a rung which waits for the verdict ``passed`` and for minBake.
     """
-    capacity = Capacity(candidate_bp=None if proportional else 10_000)
-    common = {"capacity": capacity, "checks": CHECKS, "shield": shield}
-    decided = Exit(passed=True)
+    arms: tuple[ArmSpec, ...] = (ArmSpec(),)
+    common: dict[str, Any] = {
+        "capacity": Capacity(candidate_bp=None if proportional else 10_000),
+        "checks": CHECKS,
+        "shield": shield,
+    }
     rungs: list[Rung] = []
-    weight = Fixed(weight_bp=0)
+    weight = Fixed(weight_bp=begin_bp)
     for step in steps:
+        gates: tuple[Gate, ...] = ()
+        here, exit_ = arms, Exit()
         match step:
             case SetWeight(weight_bp=weight_bp):
                 weight = Fixed(weight_bp=weight_bp)
-                rungs.append(_rung(f"setWeight {weight_bp / 100:g}", weight, Exit(), common))
+                name = f"setWeight {weight_bp / 100:g}"
             case Pause(duration_ms=None):
-                rungs.append(_rung("pause", weight, Exit(person=True), common))
+                name, exit_ = "pause", Exit(person=True)
             case Pause(duration_ms=int(hold_ms)):
-                name = f"pause {_duration(hold_ms)}"
-                rungs.append(_rung(name, weight, Exit(hold_ms=hold_ms), common))
-            case GateStep(name=name):
-                rungs.append(_rung(f"gate {name}", weight, Exit(), common, (Gate(name=name),)))
-    if steps:
-        rungs.append(_rung("bake", weight, decided, common))
-    else:
-        rungs.append(_rung("ramp", ramp, decided, common))
+                name, exit_ = f"pause {duration(hold_ms)}", Exit(hold_ms=hold_ms)
+            case GateStep(name=gate, ask=ask):
+                name, gates = f"gate {gate}", (Gate(name=gate, ask=ask),)
+                if preview is not None and gates[0].visits:
+                    here = (*arms, preview)
+            case HeaderOnly(match=match):
+                name = f"headerOnly {match.header}"
+                arms = (*arms, ArmSpec(purpose=Purpose.FORCED, match=match))
+                here = arms
+        rungs.append(Rung(name=name, weight=weight, arms=here, exit=exit_, gates=gates, **common))
+    last, rule = ("bake", weight) if steps else ("ramp", ramp)
+    decided = Exit(passed=True)
+    rungs.append(Rung(name=last, weight=rule, arms=arms, exit=decided, **common))
     return Stage(
         strategy="canary",
         rungs=tuple(rungs),
@@ -95,17 +119,8 @@ def canary_stage(
     )
 
 
-def _rung(
-    name: str,
-    weight: Fixed | Ramp,
-    exit_: Exit,
-    common: dict[str, Any],
-    gates: tuple[Gate, ...] = (),
-) -> Rung:
-    return Rung(name=name, weight=weight, exit=exit_, gates=gates, **common)
-
-
-def _duration(ms: int) -> str:
+def duration(ms: int) -> str:
+    """A time as a file would say it."""
     seconds = ms / 1000
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sluice.engine import desired
+from sluice.engine import desired, sizes
 from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import VerdictKind
@@ -21,10 +21,8 @@ def tick(state: State, elapsed: int) -> State:
         left = warm.left_ms - elapsed
         warm = replace(warm, left_ms=left) if left > 0 else None
     ticked = replace(state, warm=warm, kept_ms=max(0, state.kept_ms - elapsed))
-    candidate = state.candidate
     if state.mode is Mode.STARTING or state.in_pass:
-        missing = candidate is not None and state.ready_of(candidate) == 0
-        waits = state.mode is not Mode.RUNNING or missing
+        waits = state.mode is not Mode.RUNNING or sizes.too_few(state)
         ticked = replace(ticked, waited_ms=state.waited_ms + elapsed if waits else 0)
     if state.mode is Mode.RUNNING:
         ticked = _tick_rung(ticked, plan, elapsed)

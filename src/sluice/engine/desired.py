@@ -1,15 +1,12 @@
-"""The world that a state asks for: routing and sizes, as pure functions of the state.
+"""The routing that a state asks for, as a pure function of the state; sizes: ``sizes``.
 
 Actions are the difference between the worlds before and after an event, so a controller that was
 killed anywhere asks for the same again.
 """
 
-from sluice.engine.plan import Plan, Rung
+from sluice.engine.plan import STABLE, ArmSpec, Plan, Rung
 from sluice.engine.state import Mode, State
 from sluice.nouns import BP_TOTAL, Arm, Capture, Match, Purpose, RevisionId, Routing, Sticky
-
-STABLE_VALUE = "stable"
-"""Value of the forced header that chooses stable."""
 
 
 def salt_of(release: str, pass_number: int) -> str:
@@ -69,9 +66,9 @@ def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
     if state.mode is Mode.RUNNING and rung is not None:
         weights = _split(state, rung, plan, ready)
         for spec in rung.arms:
-            if spec.variant not in ready:
+            revision = _meant(state, spec, ready)
+            if revision is None:
                 continue
-            revision = ready[spec.variant]
             match spec.purpose:
                 case Purpose.LIVE:
                     live.append(Arm(revision=revision, weight_bp=weights[spec.variant]))
@@ -88,7 +85,9 @@ def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
                             hosts=spec.hosts,
                         )
                     )
-    elif state.mode is Mode.PREPARING or (state.mode is Mode.ABORTED and state.kept_ms > 0):
+    elif state.mode is Mode.PREPARING or (
+        state.mode is Mode.ABORTED and (state.kept_ms > 0 or state.weight_bp > 0)
+    ):
         # An arm without weight: the routers know the cluster before the first request goes there.
         weight = state.weight_bp if state.mode is Mode.ABORTED else 0
         for index, revision in enumerate(ready.values()):
@@ -102,8 +101,14 @@ def _arms(state: State, plan: Plan) -> tuple[list[Arm], list[Arm], Rung | None]:
     return live, others, rung
 
 
+def _meant(state: State, spec: ArmSpec, ready: dict[str, RevisionId]) -> RevisionId | None:
+    if spec.variant == STABLE and spec.purpose is Purpose.FORCED:
+        return state.stable
+    return ready.get(spec.variant)
+
+
 def _forced(header: str, ready: dict[str, RevisionId], stable: RevisionId | None) -> list[Arm]:
-    named = [*ready.items(), (STABLE_VALUE, stable)]
+    named = [*ready.items(), (STABLE, stable)]
     return [
         Arm(revision=revision, purpose=Purpose.FORCED, match=Match(header=header, value=name))
         for name, revision in named
@@ -140,85 +145,6 @@ def carried_bp(state: State, rung: Rung, plan: Plan) -> int:
     if rung.capacity.candidate_bp is None:
         return min(BP_TOTAL - 1, max(counts) * BP_TOTAL // plan.replicas)
     return BP_TOTAL - 1
-
-
-def ready_share_bp(state: State) -> int:
-    """Candidate's share of all ready replicas, below the whole: only promotion reaches that."""
-    candidate, stable = state.candidate, state.stable
-    if candidate is None or stable is None:
-        return 0
-    ours, theirs = state.ready_of(candidate), state.ready_of(stable)
-    if ours == 0:
-        return 0
-    return min(BP_TOTAL - 1, ours * BP_TOTAL // (ours + theirs))
-
-
-def sizes(state: State) -> dict[RevisionId, int]:
-    """The size of every revision that this state asks for, before safety holds it back."""
-    plan = state.plan
-    if plan is None or state.mode is Mode.DELETING:
-        return {}
-    wanted: dict[RevisionId, int] = {}
-    if state.stable is not None:
-        wanted[state.stable] = plan.replicas
-    if state.warm is not None:
-        wanted[state.warm.revision] = plan.replicas
-    if state.mode is Mode.STARTING and state.candidate is not None:
-        wanted[state.candidate] = plan.replicas
-    if state.mode in (Mode.PREPARING, Mode.RUNNING):
-        rung = state.at_rung
-        if state.stable is not None:
-            share = rung.capacity.stable_bp
-            wanted[state.stable] = max(1, -(-plan.replicas * share // BP_TOTAL))
-        for _, revision in state.candidates:
-            wanted[revision] = candidate_size(state, rung, plan)
-    if state.mode is Mode.ABORTED and state.kept_ms > 0:
-        for _, revision in state.candidates:
-            wanted.setdefault(revision, max(1, state.size_of(revision)))
-    return wanted
-
-
-def candidate_size(state: State, rung: Rung, plan: Plan) -> int:
-    """Replicas that a candidate gets on a rung; at least one."""
-    share = rung.capacity.candidate_bp
-    if state.promoting:
-        share = BP_TOTAL
-    elif share is None:
-        share = state.weight_bp
-    return max(1, -(-plan.replicas * share // BP_TOTAL))
-
-
-def safe_sizes(state: State) -> dict[RevisionId, int]:
-    """Sizes with traffic taken away before replicas are: a revision shrinks only once every
-    router has acknowledged a routing that gives it no live weight.
-    """
-    wanted = sizes(state)
-    result = dict(wanted)
-    settled = state.acknowledged >= state.generation
-    for revision, size in state.sizes:
-        target = wanted.get(revision, 0)
-        if target >= size:
-            continue
-        served = state.routing is not None and any(
-            arm.revision == revision and (arm.weight_bp > 0 or arm.purpose is not Purpose.LIVE)
-            for arm in state.routing.arms
-        )
-        needed = size if revision == state.stable or served or not settled else target
-        if revision == state.stable and settled:
-            needed = _stable_floor(state, target)
-        if needed > 0 or state.ready_of(revision) > 0 or revision in wanted:
-            result[revision] = needed
-    return result
-
-
-def _stable_floor(state: State, target: int) -> int:
-    """Stable shrinks (rolling) only as far as its live share is carried by what stays ready."""
-    plan = state.plan
-    assert plan is not None  # noqa: S101  # called with a plan only
-    if state.routing is None or state.stable is None:
-        return target
-    share = state.routing.weight_bp(state.stable)
-    return max(target, -(-plan.replicas * share // BP_TOTAL), 1)
 
 
 def live_bp(state: State) -> int:

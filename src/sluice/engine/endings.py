@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sluice.engine.plan import CANDIDATE, Plan
 from sluice.engine.records import Moved, record
+from sluice.engine.sizes import shortage_bp
 from sluice.engine.state import Mode, State, Warm
-from sluice.engine.weights import shortage_bp
 from sluice.nouns import BP_TOTAL, RevisionId, Verdict, VerdictKind
 
 KEPT_REVISIONS = 10
@@ -14,22 +14,27 @@ KEPT_REVISIONS = 10
 
 def promote_when_able(state: State, *, by: str = "") -> Moved:
     """Make the candidate stable once it alone can carry everything."""
-    plan, candidate, former = state.plan, state.candidate, state.stable
+    crown = crowned(state)
+    plan, candidate, former = state.plan, crown.candidate, state.stable
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
     assert candidate is not None  # noqa: S101  # a pass always has one
-    if state.ready_of(candidate) < plan.replicas:
+    if state.ready_of(candidate) < plan.enough:
         if state.promoting:
             return state, ()
-        message = f"decided to promote {candidate}; waits for {plan.replicas} ready replicas"
+        message = f"decided to promote {candidate}; waits for {plan.enough} ready replicas"
         waiting = replace(state, promoting=True, reason="WaitingForCapacity", message=message)
+        if plan.surge is not None:
+            # Only the last rung of a bounded plan makes room for all of the candidate.
+            last = len(plan.stages) - 1
+            waiting = replace(waiting, stage=last, rung=len(plan.stages[last].rungs) - 1)
         return waiting, (record(waiting, "Promoting", by=by),)
     previous = tuple(r for r in (former, *state.previous) if r is not None and r != candidate)
     warm = None
-    if former is not None and plan.keep_warm_ms > 0:
+    if former is not None and plan.keep_warm_ms > 0 and plan.surge is None:
         warm = Warm(revision=former, left_ms=plan.keep_warm_ms)
     who = f" by {by}" if by else ""
     promoted = replace(
-        state,
+        crown,
         mode=Mode.STEADY,
         plan=state.next_plan or plan,
         next_plan=None,
@@ -48,6 +53,14 @@ def promote_when_able(state: State, *, by: str = "") -> Moved:
     return promoted, (done,)
 
 
+def crowned(state: State) -> State:
+    """The winner of a test alone, as the candidate that the rest of the pass is about."""
+    winner = dict(state.candidates).get(state.winner)
+    if winner is None:
+        return state
+    return replace(state, candidates=((CANDIDATE, winner),), winner="")
+
+
 def abort(state: State, reason: str, message: str, *, by: str = "") -> Moved:
     """Traffic back to stable in this decision; the candidate is kept for inspection."""
     plan = state.plan
@@ -55,7 +68,7 @@ def abort(state: State, reason: str, message: str, *, by: str = "") -> Moved:
     aborted = replace(
         state,
         mode=Mode.ABORTED,
-        weight_bp=min(state.weight_bp, shortage_bp(state)) if _shrunk(state) else 0,
+        weight_bp=min(state.weight_bp, shortage_bp(state)) if _has_shrunk(state) else 0,
         kept_ms=max(plan.keep_warm_ms, 1),
         paused=False,
         promoting=False,
@@ -74,9 +87,10 @@ def abort(state: State, reason: str, message: str, *, by: str = "") -> Moved:
     return aborted, (replace(gone, rung_name=state.at_rung.name if running else ""),)
 
 
-def _shrunk(state: State) -> bool:
-    """Whether stable gave up size on this rung (rolling): no instant abort is promised then."""
-    return state.mode is Mode.RUNNING and state.at_rung.capacity.stable_bp < BP_TOTAL
+def _has_shrunk(state: State) -> bool:
+    """Whether stable may have given up size (rolling): no instant abort is promised then."""
+    bounded = state.plan is not None and state.plan.surge is not None
+    return bounded and state.mode is Mode.RUNNING
 
 
 def switch_back(state: State, reason: str, message: str, *, by: str = "") -> Moved:

@@ -25,7 +25,13 @@ from sluice.engine.events import (
 )
 from sluice.engine.freezing import freeze, still_frozen
 from sluice.engine.records import Outcome, record
-from sluice.engine.starts import enter_rung, first_ready, start_first, start_pass
+from sluice.engine.starts import (
+    enter_rung,
+    first_ready,
+    start_first,
+    start_pass,
+    take_queued,
+)
 from sluice.engine.state import Mode, State
 from sluice.engine.steps import (
     advance,
@@ -47,63 +53,50 @@ def deploy_first(state: State, event: Event, elapsed: int) -> Outcome:
     """No stable yet: the newest revision asked for is the first."""
     assert isinstance(event, Deployed)  # noqa: S101  # the table's key
     if state.spec_revision == event.revision:
-        return replace(state, plan=event.plan), ()
+        return replace(state, plan=event.plan, spec_variants=event.variants), ()
     return start_first(state, event)
 
 
 def deploy_steady(state: State, event: Event, elapsed: int) -> Outcome:
     """A new revision starts a pass; the same one takes an edited plan."""
     assert isinstance(event, Deployed)  # noqa: S101  # the table's key
-    if event.revision == state.spec_revision or event.revision == state.stable:
-        edited = replace(state, spec_revision=event.revision)
-        return edit_plan(edited, event.plan, now=True)
-    return start_pass(state, event.plan, event.revision, event.variants, spec=event.revision)
+    known = event.revision == state.spec_revision and event.variants == state.spec_variants
+    asked = _asked(state, event)
+    if known or event.revision == state.stable:
+        return edit_plan(asked, event.plan, now=True)
+    return start_pass(asked, event.plan, event.revision, event.variants, spec=event.revision)
+
+
+def _asked(state: State, event: Deployed) -> State:
+    return replace(state, spec_revision=event.revision, spec_variants=event.variants)
 
 
 def deploy_in_pass(state: State, event: Event, elapsed: int) -> Outcome:
     """The candidate again: an edited plan. Stable again: back. Another: start over."""
     assert isinstance(event, Deployed)  # noqa: S101  # the table's key
-    if event.revision in (state.candidate, state.spec_revision):
+    if (
+        event.revision in (state.candidate, state.spec_revision)
+        and event.variants == state.spec_variants
+    ):
         return edit_plan(state, event.plan, now=False)
+    reason, message = "Superseded", f"a newer revision {event.revision} was deployed"
     if event.revision == state.stable:
-        turned, records = abort(
-            state, "Reverted", "the spec asks for stable again: candidate turned back"
-        )
-        steady = replace(
-            turned,
-            mode=Mode.STEADY,
-            candidates=(),
-            kept_ms=0,
-            spec_revision=event.revision,
-            plan=event.plan,
-        )
-        return steady, records
-    turned, gone = abort(state, "Superseded", f"a newer revision {event.revision} was deployed")
-    started, new = start_pass(
-        turned, event.plan, event.revision, event.variants, spec=event.revision
-    )
-    return started, (*gone, *new)
+        reason, message = "Reverted", "the spec asks for stable again: candidate turned back"
+    turned, gone = abort(state, reason, message)
+    queued = replace(_asked(turned, event), next_plan=event.plan, queued=True)
+    after, new = take_queued(queued)
+    return after, (*gone, *new)
 
 
 def deploy_aborted(state: State, event: Event, elapsed: int) -> Outcome:
     """Another revision starts a pass; the one that was turned back does not."""
     assert isinstance(event, Deployed)  # noqa: S101  # the table's key
-    if event.revision == state.spec_revision:
+    if event.revision == state.spec_revision and event.variants == state.spec_variants:
+        if state.queued:
+            return replace(state, next_plan=event.plan), ()
         return edit_plan(state, event.plan, now=True)
-    if event.revision == state.stable:
-        steady = replace(
-            state,
-            mode=Mode.STEADY,
-            candidates=(),
-            kept_ms=0,
-            weight_bp=0,
-            spec_revision=event.revision,
-            plan=event.plan,
-            reason="Reverted",
-            message="the spec asks for stable again",
-        )
-        return steady, (record(steady, "Reverted"),)
-    return start_pass(state, event.plan, event.revision, event.variants, spec=event.revision)
+    queued = replace(_asked(state, event), next_plan=event.plan, queued=True)
+    return take_queued(queued)
 
 
 def observe(state: State, event: Event, elapsed: int) -> Outcome:
@@ -118,6 +111,10 @@ def observe(state: State, event: Event, elapsed: int) -> Outcome:
             return enter_rung(ticked)
         case Mode.RUNNING:
             return advance(ticked)
+        case Mode.ABORTED:
+            weighed, records = weigh(ticked)
+            after, more = take_queued(weighed)
+            return after, (*records, *more)
         case _:
             return weigh(ticked)
 
@@ -138,11 +135,12 @@ def judge(state: State, event: Event, elapsed: int) -> Outcome:
             reason=f"verdict of pass {event.pass_number}, not of pass {state.pass_number}"
         )
     verdict = event.verdict
-    state = replace(state, verdict=verdict.kind)
+    winner = verdict.winner if verdict.kind is VerdictKind.PASSED else ""
+    state = replace(state, verdict=verdict.kind, winner=state.winner if state.promoting else winner)
     if not state.at_rung.checks:
         return advance(state)
     if verdict.kind is VerdictKind.FAILED:
-        return abort(state, "CheckFailed", verdict.reason)
+        return abort(state, verdict.cause or "CheckFailed", verdict.reason)
     if verdict.kind in (VerdictKind.INVALID, VerdictKind.ERROR):
         reason = "MeasurementInvalid" if verdict.kind is VerdictKind.INVALID else "CannotMeasure"
         if state.hold == "DeadlineExceeded":
@@ -221,13 +219,22 @@ def turned_back_already(state: State, event: Event, elapsed: int) -> Outcome:
 def retry(state: State, event: Event, elapsed: int) -> Outcome:
     """A person says retry: what was turned back, or what the spec asks for."""
     assert isinstance(event, Retry)  # noqa: S101  # the table's key
-    candidate, plan = state.candidate, state.plan
+    candidate, plan = state.candidate, state.next_plan or state.plan
+    if state.weight_bp > 0:
+        return Refused(reason=_on_the_way(state, "retry"))
     if state.mode is Mode.STEADY and state.spec_revision != state.stable:
         candidate = state.spec_revision
     if candidate is None or plan is None or candidate == state.stable:
         return Refused(reason="cannot retry: no candidate was turned back")
     return start_pass(
-        state, plan, candidate, state.candidates[1:], spec=state.spec_revision, by=event.by
+        state, plan, candidate, state.spec_variants, spec=state.spec_revision, by=event.by
+    )
+
+
+def _on_the_way(state: State, verb: str) -> str:
+    return (
+        f"cannot {verb} yet: {state.weight_bp / 100:g}% of the requests are still on their way "
+        "back to stable, which is getting its replicas again"
     )
 
 
@@ -245,7 +252,9 @@ def undo(state: State, event: Event, elapsed: int) -> Outcome:
     warm = state.warm
     if warm is not None and warm.revision == target and state.ready_of(target) > 0:
         return switch_back(state, "Undone", f"back to {target}, still warm", by=event.by)
-    plan = state.plan
+    if state.weight_bp > 0:
+        return Refused(reason=_on_the_way(state, "undo"))
+    plan = state.next_plan or state.plan
     assert plan is not None  # noqa: S101  # a mode with a stable always has a plan
     return start_pass(state, plan, target, (), spec=state.spec_revision, by=event.by)
 
@@ -261,6 +270,7 @@ def delete(state: State, event: Event, elapsed: int) -> Outcome:
         warm=None,
         kept_ms=0,
         weight_bp=0,
+        queued=False,
         paused=False,
         hold="",
         reason="Deleted",

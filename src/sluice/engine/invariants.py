@@ -22,6 +22,7 @@ def check(before: State, after: State) -> None:
         _aborted_has_no_weight,
         _mirror_never_answers,
         _traffic_leaves_before_replicas,
+        _bounded_plan_keeps_its_bounds,
         _nothing_grows_in_a_freeze,
     ):
         fault = rule(before, after)
@@ -61,8 +62,8 @@ def _aborted_has_no_weight(before: State, after: State) -> str:
     if after.mode is not Mode.ABORTED or after.routing is None or after.stable is None:
         return ""
     weight = BP_TOTAL - after.routing.weight_bp(after.stable)
-    replicas = after.plan.replicas if after.plan else 0
-    if weight and after.ready_of(after.stable) >= replicas:
+    enough = after.plan.enough if after.plan else 0
+    if weight and after.ready_of(after.stable) >= enough:
         return f"aborted, and the candidate has {weight} bp"
     return ""
 
@@ -83,11 +84,28 @@ def _traffic_leaves_before_replicas(before: State, after: State) -> str:
         if now >= size or routing is None:
             continue
         share = routing.weight_bp(revision)
-        replicas = after.plan.replicas if after.plan else size
-        if share and now * BP_TOTAL < share * replicas:
+        enough = after.plan.enough if after.plan else size
+        if share and now * BP_TOTAL < share * enough:
             return f"{revision} shrinks from {size} to {now} with {share} bp"
         if after.acknowledged < after.generation:
             return f"{revision} shrinks from {size} to {now} before routers acknowledged"
+    return ""
+
+
+def _bounded_plan_keeps_its_bounds(before: State, after: State) -> str:
+    """Never more asked for than the surge allows, never fewer ready than enough by our doing."""
+    plan = after.plan
+    if plan is None or plan.surge is None or after.mode is Mode.DELETING:
+        return ""
+    old, new = dict(before.sizes), dict(after.sizes)
+    asked, most = sum(new.values()), plan.replicas + plan.surge
+    if asked > max(most, sum(old.values())):
+        return f"{asked} replicas asked for, {most} allowed"
+    serving = {after.stable, *(revision for _, revision in after.candidates)}
+    ready = sum(min(after.ready_of(r), new.get(r, 0)) for r in serving if r is not None)
+    there = sum(min(after.ready_of(r), old.get(r, 0)) for r in serving if r is not None)
+    if ready < min(there, plan.enough):
+        return f"{ready} ready replicas stay of {there}, {plan.enough} must"
     return ""
 
 

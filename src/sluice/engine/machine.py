@@ -8,7 +8,7 @@ the new state (``desired``), and actions are what changed.
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluice.engine import answers, desired, handlers
+from sluice.engine import answers, desired, handlers, sizes
 from sluice.engine.actions import Action, Record, Refused, Route, Scale, Unroute
 from sluice.engine.events import (
     Abort,
@@ -79,11 +79,11 @@ def _settle(
         routing = replace(routing, generation=generation) if routing else None
         after = replace(after, generation=generation, routing=routing)
         actions.append(Route(routing=routing) if routing else Unroute(release=after.release))
-    sizes = desired.safe_sizes(after)
-    after = replace(after, sizes=tuple(sizes.items()))
+    new = sizes.safe_sizes(after)
+    after = replace(after, sizes=tuple(new.items()))
     old = dict(before.sizes)
-    grown = [(r, n) for r, n in sizes.items() if n > old.get(r, 0)]
-    shrunk = [(r, sizes.get(r, 0)) for r, n in old.items() if sizes.get(r, 0) < n]
+    grown = [(r, n) for r, n in new.items() if n > old.get(r, 0)]
+    shrunk = [(r, new.get(r, 0)) for r, n in old.items() if new.get(r, 0) < n]
     scales = [Scale(revision=revision, replicas=size) for revision, size in (*grown, *shrunk)]
     stamped = tuple(replace(item, generation=after.generation) for item in records)
     check(before, after)

@@ -9,6 +9,8 @@ from sluice.nouns import BP_TOTAL, Ask, GoalRules, Match, Purpose, ShadowRules, 
 
 CANDIDATE = "candidate"
 """Name of the variant that a plan without ``variants`` releases."""
+STABLE = "stable"
+"""What a forced arm calls stable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class ArmSpec:
     """One arm that a rung opens; ``variant`` is filled with a revision when a pass starts."""
 
     variant: str = CANDIDATE
+    """``candidate``, another variant's name, or, for a forced arm, ``stable``."""
     purpose: Purpose = Purpose.LIVE
     share: int = 1
     """Live arms: part of the rule's weight, relative to the other live arms."""
@@ -81,6 +84,16 @@ class Gate:
     name: str
     ask: Ask | None = None
     """Who is asked; None: a person."""
+
+    @property
+    def visits(self) -> bool:
+        """Whether the answer comes from the candidate itself, which needs a way to it."""
+        return self.ask is not None and self.ask.kind != "webhook"
+
+    @property
+    def may_be_slow(self) -> bool:
+        """Whether people answer in the end, so that no clock may run against them."""
+        return self.ask is None or self.ask.kind == "webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +179,41 @@ class Plan:
     poll_ms: int = 1_000
     watch: bool = False
     """While the old stable is warm, a failed verdict switches back to it."""
+    surge: int | None = None
+    """Most replicas above ``replicas``, over all revisions; None: as many as the stages need. With
+    a bound stable gives up its place to the candidate, and an abort goes back the same way."""
+    unavailable: int = 0
+    """So many fewer than ``replicas`` still carry everything."""
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise InvariantError(f"release {self.release}: a plan needs a stage")
         if self.replicas < 1:
             raise InvariantError(f"release {self.release}: replicas must be at least 1")
+        if self.unavailable and self.surge is None:
+            raise InvariantError(f"release {self.release}: only a bounded plan does with fewer")
+        if self.surge is not None:
+            self._check_bounds(self.surge)
+        elif any(rung.capacity.stable_bp < BP_TOTAL for rung in self._rungs):
+            raise InvariantError(f"release {self.release}: only in a bounded plan stable shrinks")
+
+    def _check_bounds(self, surge: int) -> None:
+        if surge < 0 or not 0 <= self.unavailable < self.replicas or surge + self.unavailable < 1:
+            raise InvariantError(
+                f"release {self.release}: surge {surge}, unavailable {self.unavailable} of "
+                f"{self.replicas}: one must be over 0, and somebody must stay"
+            )
+        if not isinstance(self._rungs[-1].weight, ByReady):
+            raise InvariantError(f"release {self.release}: a bounded plan ends with its replicas")
+
+    @property
+    def _rungs(self) -> tuple[Rung, ...]:
+        return tuple(rung for stage in self.stages for rung in stage.rungs)
+
+    @property
+    def enough(self) -> int:
+        """Ready replicas that carry everything."""
+        return self.replicas - self.unavailable
 
     @property
     def rungs(self) -> tuple[tuple[int, int], ...]:
@@ -181,11 +223,10 @@ class Plan:
     @property
     def gates(self) -> tuple[str, ...]:
         """Names of all gates in order."""
-        rungs = (rung for stage in self.stages for rung in stage.rungs)
-        return tuple(gate.name for rung in rungs for gate in rung.gates)
+        return tuple(gate.name for rung in self._rungs for gate in rung.gates)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the variants that the plan's arms use, in order of first use."""
-        arms = (arm for stage in self.stages for rung in stage.rungs for arm in rung.arms)
-        return tuple(dict.fromkeys(arm.variant for arm in arms))
+        arms = (arm for rung in self._rungs for arm in rung.arms)
+        return tuple(dict.fromkeys(arm.variant for arm in arms if arm.variant != STABLE))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sluice.engine import desired
+from sluice.engine import sizes
 from sluice.engine.endings import abort, not_ready
 from sluice.engine.events import Deployed
 from sluice.engine.freezing import still_frozen
@@ -20,6 +20,7 @@ def start_first(state: State, event: Deployed) -> Moved:
         mode=Mode.STARTING,
         plan=event.plan,
         spec_revision=event.revision,
+        spec_variants=event.variants,
         candidates=((CANDIDATE, event.revision),),
         pass_number=state.pass_number + 1,
         pass_started_ms=state.at_ms,
@@ -65,13 +66,16 @@ def start_pass(
 ) -> Moved:
     """Begin the journey of a candidate: its replicas come before its traffic."""
     warm = state.warm if state.warm and state.warm.revision != revision else None
+    if plan.surge is not None:
+        warm = None  # its places are needed
+    known = tuple(v for v in variants if v[0] in plan.variants and v[1] != revision)
     started = replace(
         state,
         mode=Mode.PREPARING,
         plan=plan,
         next_plan=None,
         spec_revision=spec,
-        candidates=((CANDIDATE, revision), *variants),
+        candidates=((CANDIDATE, revision), *known),
         warm=warm,
         kept_ms=0,
         pass_number=state.pass_number + 1,
@@ -89,17 +93,40 @@ def start_pass(
         forced=False,
         approved=(),
         verdict=None,
+        winner="",
+        queued=False,
         reason="PreparingCandidate",
         message=f"{revision} gets its replicas; stable serves everything",
     )
     return started, (record(started, "PassStarted", by=by, to_bp=0),)
 
 
+def take_queued(state: State) -> Moved:
+    """What the spec asks for after a candidate was turned back, once stable carries everything."""
+    plan, wanted = state.next_plan or state.plan, state.spec_revision
+    if not state.queued or state.weight_bp > 0 or plan is None or wanted is None:
+        return state, ()
+    if wanted != state.stable:
+        return start_pass(state, plan, wanted, state.spec_variants, spec=wanted)
+    steady = replace(
+        state,
+        mode=Mode.STEADY,
+        plan=plan,
+        next_plan=None,
+        candidates=(),
+        kept_ms=0,
+        queued=False,
+        reason="Reverted",
+        message="the spec asks for stable again",
+    )
+    return steady, (record(steady, "Reverted"),)
+
+
 def enter_rung(state: State) -> Moved:
     """From PREPARING to the first rung once every candidate has its replicas."""
     plan = state.plan
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
-    needed = desired.candidate_size(state, state.at_rung, plan)
+    needed = sizes.candidate_size(state, state.at_rung, plan)
     late = next((r for _, r in state.candidates if state.ready_of(r) < needed), None)
     if late is None and (state.paused or state.is_frozen):
         # What waited for its replicas waits no longer: one that flaps later has its whole time.

@@ -81,7 +81,13 @@ class State:
     approved: tuple[str, ...] = ()
     """Gates answered yes in this pass."""
     verdict: VerdictKind | None = None
-    """Newest verdict of this pass."""
+    """Newest verdict of this stage."""
+    winner: str = ""
+    """Variant that a passed test is won by; empty: the candidate."""
+    spec_variants: tuple[tuple[str, RevisionId], ...] = ()
+    """Further variants that the spec asks for."""
+    queued: bool = False
+    """What the spec asks for waits until stable, that gave up size, carries everything again."""
     ready: tuple[tuple[RevisionId, int], ...] = ()
     waiting: tuple[tuple[RevisionId, str], ...] = ()
     """Why replicas are not ready, one line by revision: said when a pass ends for it."""
@@ -136,12 +142,14 @@ class State:
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether only a person (or a webhook) moves this on: clocks of rung and stage stand."""
+        """Whether people move this on (or a webhook, behind which they may be): clocks of rung and
+        stage stand.
+        """
         if self.paused or self.hold == "DeadlineExceeded":
             return True
         if self.mode is not Mode.RUNNING:
             return False
-        return self.at_rung.exit.person or bool(self.open_gates)
+        return self.at_rung.exit.person or any(gate.may_be_slow for gate in self.open_gates)
 
     @property
     def phase(self) -> Phase:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from sluice.engine import desired
+from sluice.engine import desired, sizes
 from sluice.engine.actions import Refused
-from sluice.engine.endings import abort, not_ready, promote_when_able
+from sluice.engine.endings import abort, crowned, not_ready, promote_when_able
 from sluice.engine.freezing import lift, still_frozen
 from sluice.engine.plan import ByReady, Fixed, OnInconclusive, Plan
 from sluice.engine.records import Moved, Outcome, record
@@ -15,18 +15,25 @@ from sluice.nouns import VerdictKind
 
 def begin_rung(state: State, stage: int, rung: int, *, by: str = "") -> Moved:
     """Enter a step, with the edited plan if there is one."""
-    plan = state.next_plan or state.plan
+    plan = state.plan
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
+    later = state.next_plan
+    if later is not None and _goes_on(plan, later, stage):
+        plan, later = later, None
+    if stage != state.stage:
+        state = crowned(state)
     stage = min(stage, len(plan.stages) - 1)
     rung = min(rung, len(plan.stages[stage].rungs) - 1)
     begun = replace(
         state,
         plan=plan,
-        next_plan=None,
+        next_plan=later,
         stage=stage,
         rung=rung,
         rung_ms=0,
         stage_ms=state.stage_ms if stage == state.stage else 0,
+        # What was judged in another stage says nothing of this one.
+        verdict=state.verdict if stage == state.stage else None,
         paused=False,
         hold="",
     )
@@ -34,11 +41,19 @@ def begin_rung(state: State, stage: int, rung: int, *, by: str = "") -> Moved:
     if isinstance(rule, Fixed):
         begun = replace(begun, weight_bp=rule.weight_bp)
     elif isinstance(rule, ByReady):
-        begun = replace(begun, weight_bp=desired.ready_share_bp(begun))
+        begun = replace(begun, weight_bp=sizes.ready_share_bp(begun))
     name = begun.at_rung.name
     begun = replace(begun, reason="RungEntered", message=f"step {rung + 1}: {name}")
     entered = record(begun, "RungEntered", from_bp=state.weight_bp, to_bp=begun.weight_bp, by=by)
     return begun, (entered,)
+
+
+def _goes_on(plan: Plan, edited: Plan, stage: int) -> bool:
+    """Whether an edited plan can be taken in mid-pass: the same strategies up to here."""
+    same = [item.strategy for item in plan.stages[: stage + 1]] == [
+        item.strategy for item in edited.stages[: stage + 1]
+    ]
+    return same and (plan.surge is None) == (edited.surge is None)
 
 
 def advance(state: State) -> Moved:
@@ -47,7 +62,7 @@ def advance(state: State) -> Moved:
     assert plan is not None  # noqa: S101  # a mode with a pass always has a plan
     assert candidate is not None  # noqa: S101  # RUNNING always has one
     weighed, records = weigh(state) if isinstance(state.at_rung.weight, ByReady) else (state, ())
-    if state.ready_of(candidate) == 0 and state.waited_ms >= plan.progress_deadline_ms:
+    if sizes.too_few(state) and state.waited_ms >= plan.progress_deadline_ms:
         after, more = abort(weighed, "ProgressDeadlineExceeded", not_ready(state, candidate, plan))
     elif state.is_frozen:
         after, more = weighed, ()
@@ -69,17 +84,16 @@ def _over_deadline(state: State) -> bool:
 
 def _exit_holds(state: State, plan: Plan) -> bool:
     rung = state.at_rung
-    if state.paused or state.hold or state.waits_for_person:
+    if state.paused or state.hold or state.waits_for_person or state.open_gates:
         return False
     if state.rung_ms < rung.exit.hold_ms:
         return False
     if rung.exit.passed:
         baked = state.bake_ms >= plan.min_bake_ms or not rung.exit.baked
         return state.verdict is VerdictKind.PASSED and baked
-    if state.weight_bp == 0:
-        return True
     served = state.acknowledged >= state.generation and desired.live_bp(state) == state.weight_bp
-    return served and desired.carried_bp(state, rung, plan) >= state.weight_bp
+    carried = desired.carried_bp(state, rung, plan) >= state.weight_bp
+    return served and carried and not sizes.too_few(state)
 
 
 def _next(state: State, *, by: str = "") -> Moved:
@@ -99,6 +113,9 @@ def _at_deadline(state: State) -> Moved:
         case OnInconclusive.ABORT:
             return abort(state, "DeadlineExceeded", f"{waited}: turned back")
         case OnInconclusive.PROMOTE if not state.hold:
+            assert state.plan is not None  # noqa: S101  # RUNNING always has a plan
+            if state.stage + 1 < len(state.plan.stages):
+                return begin_rung(state, state.stage + 1, 0)
             return promote_when_able(state)
         case _:
             return hold(
@@ -137,6 +154,8 @@ def edit_plan(state: State, plan: Plan, *, now: bool) -> Moved:
     else:
         edited = replace(state, next_plan=plan)
         message = "edited plan: taken at the next step"
+        if state.plan is not None and not _goes_on(state.plan, plan, state.stage):
+            message = "edited plan: another strategy, taken with the next pass"
     said = record(edited, "PlanEdited", reason="PlanEdited", message=message)
     # Fewer replicas may make stable whole: an aborted candidate must not keep weight then.
     weighed, changed = weigh(edited) if state.mode is Mode.ABORTED else (edited, ())
@@ -154,7 +173,7 @@ def promote(state: State, *, full: bool, force: bool, by: str) -> Outcome:
             "`promote --force` lifts the freeze for this pass"
         )
     ready = state.ready_of(candidate)
-    waiting = desired.candidate_size(state, state.at_rung, plan)
+    waiting = sizes.candidate_size(state, state.at_rung, plan)
     short = any(state.ready_of(revision) < waiting for _, revision in state.candidates)
     if ready == 0 or (state.mode is Mode.PREPARING and short):
         return Refused(

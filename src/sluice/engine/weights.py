@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from sluice.engine import desired
+from sluice.engine import sizes
 from sluice.engine.plan import ByReady, Fixed
 from sluice.engine.ramp import next_weight_bp
 from sluice.engine.records import Moved, record
 from sluice.engine.state import Mode, State
-from sluice.nouns import BP_TOTAL, Verdict
+from sluice.nouns import Verdict
 
 SMALLEST_STEP = 1.05
 """A ramp grows by at least this factor: smaller steps cost a routing change and tell nothing."""
@@ -20,7 +20,7 @@ def weigh(state: State, verdict: Verdict | None = None) -> Moved:
         case Mode.RUNNING:
             weight = _rung_weight(state, verdict)
         case Mode.ABORTED if weight > 0:
-            weight = min(weight, shortage_bp(state))
+            weight = min(weight, sizes.shortage_bp(state))
         case Mode.STEADY:
             return _watch_stable(state)
         case _:
@@ -44,7 +44,7 @@ def _rung_weight(state: State, verdict: Verdict | None) -> int:
     if isinstance(rule, Fixed):
         return current
     if isinstance(rule, ByReady):
-        wanted = desired.ready_share_bp(state)
+        wanted = sizes.ready_share_bp(state)
     elif verdict is not None:
         wanted = next_weight_bp(
             current_bp=current,
@@ -61,14 +61,6 @@ def _rung_weight(state: State, verdict: Verdict | None) -> int:
         return current
     held = state.paused or bool(state.hold) or state.is_frozen
     return min(wanted, current) if held else wanted
-
-
-def shortage_bp(state: State) -> int:
-    """Live share that stable's ready replicas cannot carry, basis points."""
-    plan, stable = state.plan, state.stable
-    if plan is None or stable is None:
-        return 0
-    return max(0, BP_TOTAL - state.ready_of(stable) * BP_TOTAL // plan.replicas)
 
 
 def _watch_stable(state: State) -> Moved:

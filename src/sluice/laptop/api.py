@@ -67,6 +67,8 @@ class _Apply(_Body):
 class _Verb(_Body):
     by: str = ""
     full: bool = False
+    force: bool = False
+    reason: str = ""
     to_revision: str | None = None
     gate: str | None = None
 
@@ -168,7 +170,7 @@ def _event(verb: str, body: _Verb) -> Callable[[int], events.Event]:
     by = body.by
     match verb:
         case "promote":
-            return lambda at: events.Promote(at_ms=at, full=body.full, by=by)
+            return lambda at: events.Promote(at_ms=at, full=body.full, force=body.force, by=by)
         case "pause":
             return lambda at: events.Pause(at_ms=at, by=by)
         case "resume":
@@ -180,11 +182,13 @@ def _event(verb: str, body: _Verb) -> Callable[[int], events.Event]:
         case "undo":
             to = RevisionId(body.to_revision) if body.to_revision else None
             return lambda at: events.Undo(at_ms=at, to=to, by=by)
-        case "approve":
+        case "approve" | "reject":
             if not body.gate:
-                raise RefusedError("approve needs the name of a gate")
-            gate = body.gate
-            return lambda at: events.Approve(at_ms=at, gate=gate, by=by)
+                raise RefusedError(f"{verb} needs the name of a gate")
+            gate, reason = body.gate, body.reason
+            if verb == "approve":
+                return lambda at: events.Approve(at_ms=at, gate=gate, by=by)
+            return lambda at: events.Refuse(at_ms=at, gate=gate, reason=reason, by=by)
         case _:
             raise UnknownRelease(f"no verb {verb!r}")
 

@@ -89,7 +89,13 @@ class Deployer:
     async def _deploy(self, item: _Planned) -> bool:
         plan = self._with_any_host(item.plan)
         workload = spec.workload_of(item.release)
-        return await self._loop.deploy(workload, plan, item.settings, notices=item.notices)
+        return await self._loop.deploy(
+            workload,
+            plan,
+            item.settings,
+            variants=spec.variants_of(item.release),
+            notices=item.notices,
+        )
 
     def _plans(self, documents: spec.Documents, releases: Sequence[spec.Release]) -> list[_Planned]:
         faults: list[Fault] = []
@@ -100,8 +106,7 @@ class Deployer:
                 policy = documents.policy_of(release)
                 plan = spec.to_plan(release, policy, self._dataplane.capabilities)
                 settings = spec.analysis_settings(release, policy, documents.slos)
-                workload = spec.workload_of(release)
-                _, ignored = parse_template(workload.template, port=workload.port)
+                ignored = _without_meaning(release)
             except SpecError as error:
                 faults += [replace(f, file=f.file or file) for f in error.faults]
                 continue
@@ -127,3 +132,17 @@ class Deployer:
         if ANY_HOST in plan.hosts or (owners and owners != [plan.release]):
             return plan
         return replace(plan, hosts=(*plan.hosts, ANY_HOST))
+
+
+def _without_meaning(release: spec.Release) -> list[str]:
+    """Fields of the release's templates that a laptop does not use.
+
+    Raises:
+        SpecError: a field would change what runs.
+    """
+    paths: list[str] = []
+    main = spec.workload_of(release)
+    for workload in (main, *(variant for _, variant in spec.variants_of(release))):
+        _, ignored = parse_template(workload.template, port=workload.port)
+        paths += [path for path in ignored if path not in paths]
+    return paths

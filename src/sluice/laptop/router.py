@@ -17,6 +17,7 @@ from sluice.agent.launch import check_port_free, envoy_argv, write_files
 from sluice.agent.settings import Settings
 from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
 from sluice.errors import StateError, TransientError
+from sluice.metrics.pairs import RouterPairs
 from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.platforms.local.daemon import Daemon, is_running, stop_daemons
@@ -114,6 +115,7 @@ class LaptopRouter:
         counters = [CounterAddress(name=a.name, url=a.url, uds=a.uds) for a in agents]
         self.dataplane = AgentDataPlane(lambda: agents, token=token)
         self.metrics = RouterCounters(lambda: counters, token=token)
+        self.answers = RouterPairs(lambda: counters, token=token)
 
     @property
     def url(self) -> str:
@@ -169,6 +171,7 @@ class LaptopRouter:
         """Close the connections to the agents."""
         await self.dataplane.close()
         await self.metrics.close()
+        await self.answers.close()
 
 
 def _settings(folder: StateFolder, home: Path, name: str, port: int) -> Settings:

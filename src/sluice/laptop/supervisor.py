@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,24 @@ import structlog
 import uvicorn
 
 from sluice.errors import StateError
+from sluice.hooks.asker import Asker
+from sluice.hooks.jobs import LocalJobs
+from sluice.hooks.outbox import Outbox
 from sluice.laptop.api import build_api
 from sluice.laptop.deploy import Deployer
 from sluice.laptop.library import Library
 from sluice.laptop.router import LaptopRouter
+from sluice.metrics.prometheus import PrometheusCounts
+from sluice.outcomes import open_outcomes
 from sluice.platforms.clock import SystemClock
 from sluice.platforms.local.folder import StateFolder, state_errors
 from sluice.platforms.local.journal import FileJournal
 from sluice.platforms.local.options import LocalOptions
 from sluice.platforms.local.platform import LocalPlatform
+from sluice.runtime.abtest import AbTest
 from sluice.runtime.loop import Loop
+from sluice.runtime.queries import QueryJudge, query_targets
+from sluice.runtime.shadow import ShadowJudge
 
 log = structlog.get_logger()
 
@@ -71,12 +80,28 @@ class Supervisor:
         router = await LaptopRouter.start(folder, port=port)
         options = LocalOptions(drain_confirm_s=DRAIN_CONFIRM_S)
         platform = await LocalPlatform.open(folder, options=options)
+        # Relative paths of outcomes start beside the state folder, wherever `sluice up` was typed.
+        ab_tests = AbTest(partial(open_outcomes, folder=folder.path.absolute().parent))
+        clock = SystemClock()
+        asker = Asker(LocalJobs(folder.path.parent))
+        outbox = Outbox(clock, kept=folder.path / "outbox.json")
+        outbox.load()
+        metrics = PrometheusCounts(
+            router.metrics,
+            lambda: query_targets(item.core for item in loop.releases.values()),
+            clock,
+        )
         loop = Loop(
             platform=platform,
             dataplane=router.dataplane,
-            metrics=router.metrics,
+            metrics=metrics,
+            judges=(QueryJudge(metrics.faults), ShadowJudge(router.answers), ab_tests),
             journal=journal,
-            clock=SystemClock(),
+            clock=clock,
+            hook=asker,
+            notifier=outbox,
+            router_url=lambda: router.url,
+            hints=metrics.hints,
             on_removed=platform.confirm_removed,
         )
         await loop.load()
@@ -95,6 +120,11 @@ class Supervisor:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            await ab_tests.close()
+            await loop.close()
+            await outbox.close()
+            await asker.close()
+            await metrics.close()
             if self._drain:
                 await router.stop()
                 await platform.close(stop=True)

@@ -40,18 +40,19 @@ class MemoryPlatform:
         self._drain_s = drain_s
         self._delays_s: dict[RevisionId, float | None] = {}
         self._crashing: dict[RevisionId, str] = {}
-        self._revisions: dict[tuple[str, RevisionId], _Revision] = {}
+        self._releases: dict[str, dict[RevisionId, _Revision]] = {}
         self._next_port = 20_000
 
     def ready_after(self, revision: RevisionId, seconds: float | None) -> None:
         """From the start of this revision's replicas to their first answer; None: never."""
         self._delays_s[revision] = seconds
 
-    def crash(self, revision: RevisionId) -> None:
-        """All replicas of a revision end once and are started again."""
+    def crash(self, revision: RevisionId, *, first: int | None = None) -> None:
+        """Replicas of a revision, all or the ``first`` so many, end once and are started again."""
         for item in self._of(revision):
-            item.restarts += len(item.replicas)
-            for replica in item.replicas:
+            ended = item.replicas[:first]
+            item.restarts += len(ended)
+            for replica in ended:
                 replica.started_ms = self._clock.now_ms()
 
     def crash_always(self, revision: RevisionId, reason: str = "exited with status 1") -> None:
@@ -69,30 +70,29 @@ class MemoryPlatform:
 
     async def scale(self, workload: Workload, replicas: int) -> None:
         """See ``ports.Platform``."""
-        key = (workload.release, workload.revision)
-        revision = self._revisions.get(key)
+        known = self._releases.setdefault(workload.release, {})
+        revision = known.get(workload.revision)
         if revision is None:
             if replicas == 0:
                 return
-            revision = self._revisions[key] = _Revision(workload)
+            revision = known[workload.revision] = _Revision(workload)
         revision.desired = replicas
         staying = [item for item in revision.replicas if item.drained_ms is None]
         for replica in staying[replicas:]:
             replica.drained_ms = self._clock.now_ms()
-        self._sweep()
+        self._sweep(workload.release)
         for _ in range(replicas - len(staying)):
             revision.replicas.append(self._start(revision))
 
     async def observe(self, release: str) -> Sequence[Replicas]:
         """See ``ports.Platform``."""
-        self._sweep()
-        return [self._look(item) for (name, _), item in self._revisions.items() if name == release]
+        self._sweep(release)
+        return [self._look(item) for item in self._releases.get(release, {}).values()]
 
     async def remove(self, release: str) -> None:
         """See ``ports.Platform``."""
-        for (name, _), revision in list(self._revisions.items()):
-            if name == release:
-                await self.scale(revision.workload, 0)
+        for revision in list(self._releases.get(release, {}).values()):
+            await self.scale(revision.workload, 0)
 
     def _start(self, revision: _Revision) -> _Replica:
         used = {replica.index for replica in revision.replicas}
@@ -135,17 +135,18 @@ class MemoryPlatform:
         since_ms = replica.started_ms + round(delay_s * 1000)
         return since_ms if since_ms <= self._clock.now_ms() else None
 
-    def _sweep(self) -> None:
+    def _sweep(self, release: str) -> None:
         """Drop replicas that have drained, and revisions without any."""
+        known = self._releases.get(release, {})
         now_ms, drain_ms = self._clock.now_ms(), round(self._drain_s * 1000)
-        for key, revision in list(self._revisions.items()):
+        for name, revision in list(known.items()):
             revision.replicas = [
                 replica
                 for replica in revision.replicas
                 if replica.drained_ms is None or now_ms < replica.drained_ms + drain_ms
             ]
             if revision.desired == 0 and not revision.replicas:
-                del self._revisions[key]
+                del known[name]
 
     def _of(self, revision: RevisionId) -> list[_Revision]:
-        return [item for (_, name), item in self._revisions.items() if name == revision]
+        return [known[revision] for known in self._releases.values() if revision in known]

@@ -16,6 +16,7 @@ from sluice.reports.canvas import (
     columns,
     paragraph,
 )
+from sluice.reports.differences import difference_lines
 from sluice.reports.glyphs import log_bar
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.reports.passes import Pass, passes
@@ -61,6 +62,12 @@ def _pass_lines(
         yield from _decision(number, decision, entry.started_ms, spent, canvas)
         if decision.verdict is not None:
             spent = max(spent, decision.verdict.requests)
+    shown = [decision.verdict.differences for decision in entry.decisions if decision.verdict]
+    worst = difference_lines(next(filter(None, reversed(shown)), ()), canvas, indent=INDENT)
+    if worst:
+        yield Text()
+        yield Text("Worst differences of answers", style="bold")
+        yield from worst
     rules = _rules(entry)
     if rules:
         yield Text()

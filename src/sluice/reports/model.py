@@ -48,6 +48,17 @@ class RungStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateStatus:
+    """A gate that the release waits at."""
+
+    name: str
+    asked: str = ""
+    """Who answers: ``webhook https://…``, ``command check.sh``; empty: a person."""
+    said: str = ""
+    """The newest answer in one line; empty: none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionStatus:
     """One revision: its role, its replicas and the traffic it has had in this pass."""
 
@@ -112,6 +123,8 @@ class ReleaseStatus:
     pass_started_ms: int | None
     updated_ms: int
     rungs: tuple[RungStatus, ...] = ()
+    gates: tuple[GateStatus, ...] = ()
+    """Gates of the present step that are still open, in the order in which they are asked."""
     revisions: tuple[RevisionStatus, ...] = ()
     verdict: Verdict | None = None
     """Newest verdict of the running pass, or the last one of the ended pass."""

@@ -16,12 +16,14 @@ from sluice.reports.canvas import (
     columns,
     paragraph,
 )
+from sluice.reports.differences import difference_lines
 from sluice.reports.glyphs import log_bar
-from sluice.reports.model import ReleaseStatus, RevisionStatus, RungStatus
+from sluice.reports.model import GateStatus, ReleaseStatus, RevisionStatus, RungStatus
 
 STALE_MS = 5_000
 """A status older than this says so: nobody has looked at the counters since."""
 LAST_DECISIONS = 5
+DIFFERENCES = 3
 
 
 def release_view(status: ReleaseStatus, canvas: Canvas) -> RenderableType:
@@ -152,6 +154,7 @@ def _verdict(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     if bars:
         headers = ("EVIDENCE", "E-VALUE", "DECIDES AT", "")
         yield from columns(headers, bars, canvas=canvas, right=(1, 2))
+    yield from difference_lines(verdict.differences[:DIFFERENCES], canvas)
     yield from paragraph("Spent", _spent(status), canvas.width)
 
 
@@ -221,6 +224,8 @@ def _spent(status: ReleaseStatus) -> str:
 def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
     if status.rungs and status.stable is not None:
         yield from paragraph("Steps", _steps(status.rungs, canvas), canvas.width)
+    for gate in (gate for gate in status.gates if gate.asked):
+        yield from paragraph("Gate", _gate(gate), canvas.width)
     if status.next:
         yield from paragraph("Next", status.next, canvas.width)
     elif status.warm_left_ms:
@@ -234,6 +239,11 @@ def _outlook(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:
         yield from paragraph("Routing", text, canvas.width, style="yellow")
     for problem in status.problems:
         yield from paragraph("Problem", problem, canvas.width, style="bold red")
+
+
+def _gate(gate: GateStatus) -> str:
+    said = f": {gate.said}" if gate.said else ""
+    return f"{gate.name}, asked of {gate.asked}{said}"
 
 
 def _notices(status: ReleaseStatus, canvas: Canvas) -> Iterator[Text]:

@@ -73,10 +73,20 @@ class Core:
 
     # --- what happens ---
 
-    def deploy(self, at_ms: int, workload: Workload, plan: Plan) -> tuple[Action, ...]:
-        """The spec asks for this workload under this plan."""
-        self.workloads[workload.revision] = workload
-        return self.send(Deployed(at_ms=at_ms, revision=workload.revision, plan=plan))
+    def deploy(
+        self,
+        at_ms: int,
+        workload: Workload,
+        plan: Plan,
+        variants: Sequence[tuple[str, Workload]] = (),
+    ) -> tuple[Action, ...]:
+        """The spec asks for this workload under this plan, with these further variants by name."""
+        for item in (workload, *(variant for _, variant in variants)):
+            self.workloads[item.revision] = item
+        named = tuple((name, item.revision) for name, item in variants)
+        return self.send(
+            Deployed(at_ms=at_ms, revision=workload.revision, plan=plan, variants=named)
+        )
 
     def acknowledged(self, at_ms: int, generation: int) -> tuple[Action, ...]:
         """All routers serve this generation."""
@@ -227,7 +237,7 @@ class Core:
     def _forget_workloads(self) -> None:
         state = self.state
         needed = {state.stable, state.spec_revision, *state.previous, *dict(state.sizes)}
-        needed |= {revision for _, revision in state.candidates}
+        needed |= {revision for _, revision in (*state.candidates, *state.spec_variants)}
         if len(self.workloads) > len(needed):
             self.workloads = {r: w for r, w in self.workloads.items() if r in needed}
 

@@ -2,9 +2,10 @@
 
 import structlog
 
-from sluice.ports import Clock, Journal
+from sluice.ports import Clock, Journal, Notifier
 from sluice.runtime.checkpoint import plain, to_record
 from sluice.runtime.core import View
+from sluice.runtime.notices import notice_of
 from sluice.runtime.tracked import Tracked
 
 log = structlog.get_logger()
@@ -19,11 +20,13 @@ class Keeper:
     Args:
         journal: Where to.
         clock: Time.
+        notifier: Told of every decision once the journal has it; None: nobody is.
     """
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Journal, clock: Clock, notifier: Notifier | None = None) -> None:
         self._journal = journal
         self._clock = clock
+        self._notifier = notifier
 
     async def save(self, tracked: Tracked) -> None:
         """Checkpoint before acting: what the world may have seen is never newer than the file."""
@@ -68,6 +71,9 @@ class Keeper:
             entry = {"entry": "decision", **plain(decision)}
             await self._journal.append(core.state.release, entry)
             core.fresh.pop(0)
+            if self._notifier is not None and core.settings.notify:
+                told = notice_of(core.state.release, decision)
+                self._notifier.tell(told, core.settings.notify)
             log.info(
                 "release.decided",
                 release=core.state.release,

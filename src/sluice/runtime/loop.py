@@ -21,12 +21,13 @@ from sluice.errors import (
     TransientError,
     UnknownRelease,
 )
-from sluice.nouns import Snapshot, Verdict, Workload
-from sluice.ports import Clock, DataPlane, Journal, MetricSource, Platform
+from sluice.nouns import Question, Snapshot, Verdict, Workload
+from sluice.ports import Clock, DataPlane, Hook, Journal, MetricSource, Notifier, Platform
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.runtime.actor import Actor
 from sluice.runtime.checkpoint import decision_from_json, from_record
 from sluice.runtime.core import Core, View
+from sluice.runtime.gates import Gates, still_asked
 from sluice.runtime.judges import Judge
 from sluice.runtime.keeper import Keeper
 from sluice.runtime.status import status_of
@@ -50,6 +51,10 @@ class Loop:
         journal: Journal,
         clock: Clock,
         judges: Sequence[Judge] = (),
+        hook: Hook | None = None,
+        notifier: Notifier | None = None,
+        router_url: Callable[[], str] = lambda: "",
+        hints: Callable[[str], Sequence[str]] = lambda _: (),
         on_removed: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         """Wire the loop.
@@ -61,6 +66,10 @@ class Loop:
             journal: Keeps state over restarts.
             clock: Time.
             judges: Decide rungs by what routers do not count.
+            hook: Answers gates that are not a person's; None: a person answers those as well.
+            notifier: Told of every decision; None: nobody is.
+            router_url: Where users connect, for checks of the candidate; empty: unknown.
+            hints: What else is wrong with a release, one line each, without holding it.
             on_removed: Told the names of endpoints that no router uses any more.
         """
         self.releases: dict[str, Tracked] = {}
@@ -70,7 +79,10 @@ class Loop:
         self._journal = journal
         self._clock = clock
         self._judges = tuple(judges)
-        self._keeper = Keeper(journal, clock)
+        self._notifier = notifier
+        self._hints = hints
+        self._gates = Gates(hook, clock, self._answered, router_url) if hook else None
+        self._keeper = Keeper(journal, clock, notifier)
         self._actor = Actor(
             platform=platform,
             dataplane=dataplane,
@@ -123,6 +135,11 @@ class Loop:
         _, waiting = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
+
+    async def close(self) -> None:
+        """Stop what goes on beside the turns; what is asked now is asked again after a start."""
+        if self._gates is not None:
+            await self._gates.close()
 
     # --- one turn ---
 
@@ -223,6 +240,8 @@ class Loop:
         await self._act(name, tracked)
         if poll:
             await self._keeper.keep_poll(tracked, view)
+        if self._gates is not None:
+            self._gates.look(tracked)
 
     async def _decided_apart(self, core: Core) -> tuple[Verdict | None, str]:
         """What the judges say of the present rung, or why they cannot."""
@@ -238,6 +257,8 @@ class Loop:
     async def _act(self, name: str, tracked: Tracked) -> None:
         if await self._actor.act(name, tracked):
             del self.releases[name]
+            if self._gates is not None:
+                self._gates.drop(name)
 
     @staticmethod
     def _untrusted(state: State, snapshots: tuple[Snapshot, ...], *, poll: bool) -> str:
@@ -254,16 +275,19 @@ class Loop:
         plan: Plan,
         settings: AnalysisSettings,
         *,
+        variants: Sequence[tuple[str, Workload]] = (),
         notices: Sequence[str] = (),
     ) -> bool:
-        """Take a spec; True when it changed anything."""
+        """Take a spec, with the further variants of its tests by name; True when it changed
+        anything.
+        """
         name = workload.release
         async with self._held(name, new=settings) as tracked:
             core = tracked.core
             before = (core.state, core.settings)
             core.settings = settings
             tracked.notices = tuple(notices)
-            actions = core.deploy(self._clock.now_ms(), workload, plan)
+            actions = core.deploy(self._clock.now_ms(), workload, plan, variants)
             if actions and isinstance(actions[0], Refused):
                 raise RefusedError(actions[0].reason)
             await self._guarded_act(name, tracked)
@@ -288,6 +312,17 @@ class Loop:
             await self._guarded_act(name, tracked)
         self.nudge()
         return self._status(tracked)
+
+    async def _answered(self, question: Question, make: Callable[[int], Event]) -> None:
+        """A gate was answered, by something else than a person; too late changes nothing."""
+        try:
+            async with self._held(question.release) as tracked:
+                if still_asked(tracked.core.state, question):
+                    tracked.core.command(make(self._clock.now_ms()))
+                    await self._guarded_act(question.release, tracked)
+        except (UnknownRelease, RefusedError) as error:
+            log.info("gate.answer_unused", release=question.release, reason=str(error))
+        self.nudge()
 
     async def delete(self, name: str, *, by: str) -> ReleaseStatus:
         """Take a release away: routing first, then its replicas drain."""
@@ -348,9 +383,14 @@ class Loop:
             tracked.core,
             tracked.replicas,
             now_ms=self._clock.now_ms(),
-            problems=tuple(tracked.problems.values()),
+            problems=(*tracked.problems.values(), *self._beside(tracked.core)),
             notices=tracked.notices,
         )
+
+    def _beside(self, core: Core) -> Sequence[str]:
+        """Problems that do not come from the release's own turns."""
+        told = self._notifier.problems(core.settings.notify) if self._notifier else ()
+        return (*self._hints(core.state.release), *told)
 
     async def history(self, name: str) -> list[Decision]:
         """Every decision that the journal kept, oldest first.
@@ -376,4 +416,4 @@ class Loop:
 
 
 def _spec_of(state: State, settings: AnalysisSettings) -> tuple[object, ...]:
-    return state.spec_revision, state.plan, state.next_plan, settings
+    return state.spec_revision, state.spec_variants, state.plan, state.next_plan, settings

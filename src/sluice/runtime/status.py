@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from sluice.engine.desired import STABLE_VALUE
-from sluice.engine.plan import Plan
+from sluice.engine.plan import STABLE, Plan
 from sluice.engine.state import Mode, State
 from sluice.nouns import Replicas, RevisionId, VerdictKind
 from sluice.reports.model import (
+    GateStatus,
     ReleaseStatus,
     RevisionStatus,
     RungStatus,
@@ -16,6 +16,7 @@ from sluice.reports.model import (
 )
 from sluice.reports.words import duration
 from sluice.runtime.core import Core
+from sluice.runtime.gates import asked_of, said_of
 
 VERSION_LABEL = "app.kubernetes.io/version"
 
@@ -53,6 +54,7 @@ def status_of(
         pass_started_ms=state.pass_started_ms if state.in_pass else None,
         updated_ms=now_ms,
         rungs=_rungs(state),
+        gates=_gates(core),
         revisions=_revisions(core, replicas),
         verdict=core.verdict,
         warm_left_ms=state.warm.left_ms if state.warm else None,
@@ -79,7 +81,7 @@ def sticky_of(state: State) -> StickyStatus | None:
         salt=routing.sticky.salt,
         arms=tuple(
             StickyArm(
-                variant=STABLE_VALUE
+                variant=STABLE
                 if arm.revision == state.stable
                 else names.get(arm.revision, arm.revision),
                 revision=arm.revision,
@@ -87,6 +89,18 @@ def sticky_of(state: State) -> StickyStatus | None:
             )
             for arm in routing.live
         ),
+    )
+
+
+def _gates(core: Core) -> tuple[GateStatus, ...]:
+    """Open gates, who is asked, and what they said."""
+    return tuple(
+        GateStatus(
+            name=gate.name,
+            asked=asked_of(gate.ask) if gate.ask else "",
+            said=said_of(core.apart, gate.name),
+        )
+        for gate in core.state.open_gates
     )
 
 
@@ -173,6 +187,8 @@ def what_next(state: State) -> str:
     if plan is None:
         return ""
     match state.mode:
+        case Mode.PREPARING if state.reason == "FreezeWindow":
+            return _next_in_freeze(state)
         case Mode.STARTING | Mode.PREPARING:
             left = duration(max(0, plan.progress_deadline_ms - state.waited_ms))
             what = "serves" if state.mode is Mode.STARTING else "gets traffic"
@@ -201,7 +217,7 @@ def what_next(state: State) -> str:
 
 def _next_on_rung(state: State, plan: Plan) -> str:
     name, rung = state.release, state.at_rung
-    if state.promoting:
+    if state.promoting and not state.is_frozen:
         return f"promotes as soon as {plan.replicas} replicas of the candidate are ready"
     if state.paused:
         return f"`sluice resume {name}` goes on"
@@ -209,9 +225,10 @@ def _next_on_rung(state: State, plan: Plan) -> str:
         return f"a person decides: `sluice promote {name}`, `abort`, or `resume` to wait on"
     if state.hold:
         return "goes on as soon as it can be measured again"
-    closed = [gate.name for gate in rung.gates if gate.name not in state.approved]
-    if closed:
-        return f"`sluice approve {name} --gate {closed[0]}` goes on"
+    if state.open_gates and not state.promoting:
+        return _next_at_gate(state)
+    if state.is_frozen:
+        return _next_in_freeze(state)
     if rung.exit.person:
         return f"`sluice promote {name}` goes on"
     if rung.exit.passed:
@@ -220,6 +237,21 @@ def _next_on_rung(state: State, plan: Plan) -> str:
     return (
         f"next step in {duration(left)}" if left > 0 else "next step as soon as routers serve this"
     )
+
+
+def _next_at_gate(state: State) -> str:
+    name, gate = state.release, state.open_gates[0]
+    verbs = f"`sluice approve {name} {gate.name}` or `sluice reject {name} {gate.name}`"
+    if gate.ask is None:
+        return f"a person answers gate {gate.name}: {verbs}"
+    if state.reason == "GateUnanswered":
+        return f"a person answers gate {gate.name} in place of its {gate.ask.kind}: {verbs}"
+    return f"gate {gate.name} is answered by {asked_of(gate.ask)}, or by a person: {verbs}"
+
+
+def _next_in_freeze(state: State) -> str:
+    force = f"`sluice promote {state.release} --force` lifts the freeze for this pass"
+    return f"goes on when the freeze window ends, {state.frozen}; {force}"
 
 
 def _next_decision(state: State, plan: Plan) -> str:

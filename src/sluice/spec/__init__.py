@@ -1,22 +1,21 @@
 """Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
 
-from sluice.spec.compile import (
-    DEFAULT_OBJECTIVES,
-    DEFAULT_POLICY,
-    AnalysisSettings,
-    analysis_settings,
-    objectives_of,
-    revision_of,
-    to_plan,
-    workload_of,
-)
+from sluice.spec.compile import to_plan
 from sluice.spec.lint import LintWarning, lint
 from sluice.spec.loader import Documents, Text, from_objects, load, to_object
 from sluice.spec.places import Place
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
+from sluice.spec.revisions import revision_of, variants_of, workload_of
 from sluice.spec.scalars import format_duration, parse_duration
 from sluice.spec.schema import schema_of
+from sluice.spec.settings import (
+    DEFAULT_OBJECTIVES,
+    DEFAULT_POLICY,
+    AnalysisSettings,
+    analysis_settings,
+    objectives_of,
+)
 from sluice.spec.slo import SLO
 
 __all__ = [
@@ -41,5 +40,6 @@ __all__ = [
     "schema_of",
     "to_object",
     "to_plan",
+    "variants_of",
     "workload_of",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluice.spec.along import stages_of
 from sluice.spec.base import Loc
 from sluice.spec.places import Place
 from sluice.spec.scalars import shown
@@ -87,9 +88,29 @@ def _claimed_hosts(sources: Sequence[Source]) -> Iterator[tuple[Source, Loc, str
         name = source.name
         if source.kind != "Release" or name is None:
             continue
-        hosts = items(source.value, "spec", "traffic", "hosts")
-        for i, host in enumerate(hosts or (name,)):
-            if not isinstance(host, str) or owners.setdefault(host, name) == name:
+        own: set[str] = set()
+        for loc, host in _hosts(source.value, name):
+            if not isinstance(host, str):
                 continue
-            loc = ("spec", "traffic", "hosts", i)
-            yield source, loc, f"{shown(host)} belongs to release {shown(owners[host])} already"
+            if "preview" in loc and (host == "*" or host in own):
+                yield source, loc, f"{shown(host)} has live traffic: give the preview its own host"
+            elif "preview" not in loc:
+                own.add(host)
+            if owners.setdefault(host, name) != name:
+                yield source, loc, f"{shown(host)} belongs to release {shown(owners[host])} already"
+
+
+def _hosts(release: object, name: str) -> Iterator[tuple[Loc, object]]:
+    """Every host that an unchecked release takes, its previews' too."""
+    for i, host in enumerate(items(release, "spec", "traffic", "hosts") or (name,)):
+        yield ("spec", "traffic", "hosts", i), host
+    for loc, stage in stages_of(get(release, "spec", "strategy")):
+        if not isinstance(stage.get("blueGreen"), Mapping):
+            continue
+        at: Loc = ("spec", "strategy", *loc, "blueGreen", "preview", "hosts")
+        preview = get(stage, "blueGreen", "preview")
+        if isinstance(preview, Mapping) and "hosts" in preview:
+            for i, host in enumerate(items(preview, "hosts")):
+                yield (*at, i), host
+        else:
+            yield at, f"preview.{name}"

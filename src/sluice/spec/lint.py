@@ -6,14 +6,16 @@ from itertools import pairwise
 from math import ceil, log, log1p
 
 from sluice.errors import Fault
+from sluice.spec.abtest import AbTest
 from sluice.spec.base import Loc
 from sluice.spec.canary import Canary
-from sluice.spec.compile import DEFAULT_POLICY
 from sluice.spec.loader import Document, Documents
 from sluice.spec.pods import misspelt
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
+from sluice.spec.rolling import Rolling
 from sluice.spec.scalars import format_duration, format_percent, shown
+from sluice.spec.settings import DEFAULT_POLICY
 from sluice.spec.slo import SLO
 
 MANY_REQUESTS = 10_000
@@ -106,9 +108,10 @@ def _judged(release: Release, policy: ReleasePolicy | None, slos: Mapping[str, S
             "every slow answer becomes an error"
         )
         yield "timeout-within-slo", release, ("spec", "traffic", "timeout"), reason
-    for loc, canary in release.spec.strategy.canaries:
-        if canary.shield is not None and canary.shield.per_try_timeout_ms < slowest:
-            tries_ms = canary.shield.per_try_timeout_ms
+    for loc, part in release.spec.strategy.parts:
+        shield = part.shield if isinstance(part, Canary | Rolling | AbTest) else None
+        if shield is not None and shield.per_try_timeout_ms < slowest:
+            tries_ms = shield.per_try_timeout_ms
             reason = (
                 f"{format_duration(tries_ms)} is below the latency objective of {slowest} ms: "
                 "answers that are fast enough are replaced and counted as failed"

@@ -6,8 +6,12 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
+from sluice.spec.abtest import FIRST
+from sluice.spec.along import stages_of
 from sluice.spec.base import Loc, Model, Related, Relation
-from sluice.spec.canary import Strategy
+from sluice.spec.bluegreen import BlueGreen
+from sluice.spec.links import get
+from sluice.spec.rolling import room_faults
 from sluice.spec.scalars import (
     Cookie,
     Digest,
@@ -25,6 +29,7 @@ from sluice.spec.scalars import (
     parse_duration,
     shown,
 )
+from sluice.spec.strategy import STRATEGIES, Strategy
 from sluice.spec.template import PodTemplate, items, port_names
 
 
@@ -147,17 +152,57 @@ class ReleaseSpec(Related):
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
-        """The port exists; the shield is faster than the timeout."""
+        """The port exists; the strategy fits replicas, timeout, users and hosts."""
         traffic = raw.get("traffic")
         traffic = traffic if isinstance(traffic, Mapping) else {}
         port = traffic.get("port", "http")
-        names = port_names(raw.get("template"))
-        containers = items(raw, "template", "spec", "containers")
-        if isinstance(port, str) and containers and port not in names:
-            there = f"; its ports are named {', '.join(map(shown, names))}" if names else ""
-            reason = f"no container of the template has a port named {shown(port)}{there}"
-            yield ("traffic", "port"), f"{reason}: name the port that takes requests"
+        yield from _port(("traffic", "port"), port, raw.get("template"))
         yield from _shields(raw.get("strategy"), traffic.get("timeout", "30s"))
+        for loc, stage in stages_of(raw.get("strategy")):
+            at: Loc = ("strategy", *loc)
+            for below, reason in room_faults(stage.get("rolling"), raw.get("replicas")):
+                yield (*at, "rolling", *below), reason
+            yield from _test((*at, "abTest"), stage.get("abTest"), traffic)
+            yield from _headers(at, stage, traffic)
+
+
+def _port(at: Loc, port: object, template: object) -> Iterator[Relation]:
+    names = port_names(template)
+    if isinstance(port, str) and items(template, "spec", "containers") and port not in names:
+        there = f"; its ports are named {', '.join(map(shown, names))}" if names else ""
+        reason = f"no container of the template has a port named {shown(port)}{there}"
+        yield at, f"{reason}: name the port that takes requests"
+
+
+def _test(at: Loc, test: object, traffic: Mapping[str, Any]) -> Iterator[Relation]:
+    """A test needs users that stay, and variants that listen."""
+    if not isinstance(test, Mapping):
+        return
+    if traffic.get("sticky") is None:
+        reason = "keeps users on their variant: add traffic: {sticky: {cookie: sluice_uid}}"
+        yield at, f"{reason}, or the header that names them"
+    for i, variant in enumerate(items(test, "variants")):
+        if isinstance(variant, Mapping) and variant.get("name") != FIRST:
+            place: Loc = (*at, "variants", i, "template")
+            yield from _port(place, traffic.get("port", "http"), variant.get("template"))
+
+
+def _headers(at: Loc, stage: Mapping[str, Any], traffic: Mapping[str, Any]) -> Iterator[Relation]:
+    """A header that chooses the candidate is not the one that names the user."""
+    sticky = traffic.get("sticky")
+    user = sticky.get("header") if isinstance(sticky, Mapping) else None
+    places: list[tuple[Loc, object]] = [
+        (("blueGreen", "preview", "header"), get(stage, "blueGreen", "preview", "header")),
+        (("abTest", "forcedHeader"), get(stage, "abTest", "forcedHeader")),
+    ]
+    places += [
+        (("canary", "steps", i, "headerOnly", "header"), get(step, "headerOnly", "header"))
+        for i, step in enumerate(items(stage, "canary", "steps"))
+    ]
+    for loc, header in places:
+        if isinstance(header, str) and isinstance(user, str) and header.lower() == user.lower():
+            reason = f"{shown(header)} names the user in sticky: choose another header"
+            yield (*at, *loc), reason
 
 
 def _shields(strategy: object, timeout: object) -> Iterator[Relation]:
@@ -165,22 +210,18 @@ def _shields(strategy: object, timeout: object) -> Iterator[Relation]:
         timeout_ms = parse_duration(timeout)
     except PydanticCustomError:
         return
-    stages: list[tuple[Loc, object]] = [((), strategy)]
-    stages += [(("stages", i), stage) for i, stage in enumerate(items(strategy, "stages"))]
-    for loc, stage in stages:
-        value: object = stage
-        for key in ("canary", "shield", "perTryTimeout"):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        try:
-            tries_ms = parse_duration(value)
-        except PydanticCustomError:
-            continue
-        if tries_ms >= timeout_ms:
-            yield (
-                ("strategy", *loc, "canary", "shield", "perTryTimeout"),
-                f"{format_duration(tries_ms)} leaves stable no time: it must be below "
-                f"traffic.timeout, {format_duration(timeout_ms)}",
-            )
+    for loc, stage in stages_of(strategy):
+        for key in STRATEGIES:
+            try:
+                tries_ms = parse_duration(get(stage, key, "shield", "perTryTimeout"))
+            except PydanticCustomError:
+                continue
+            if tries_ms >= timeout_ms:
+                yield (
+                    ("strategy", *loc, key, "shield", "perTryTimeout"),
+                    f"{format_duration(tries_ms)} leaves stable no time: it must be below "
+                    f"traffic.timeout, {format_duration(timeout_ms)}",
+                )
 
 
 class Release(Model):
@@ -199,3 +240,8 @@ class Release(Model):
     def hosts(self) -> tuple[str, ...]:
         """Host names of the release; its own name when the file gives none."""
         return self.spec.traffic.hosts or (self.metadata.name,)
+
+    def preview_hosts(self, stage: BlueGreen) -> tuple[str, ...]:
+        """Hosts that are the candidate's during a blue/green stage."""
+        given = stage.preview.hosts
+        return (f"preview.{self.metadata.name}",) if given is None else given

@@ -190,6 +190,25 @@ PositiveWeight = Annotated[
 ]
 
 
+def _share(value: object) -> int:
+    return (
+        BP_TOTAL if value in (100, 100.0) and not isinstance(value, bool) else parse_weight(value)
+    )
+
+
+_SHARE = {"title": "percent", "type": "number", "maximum": 100}
+Share = Annotated[
+    int,
+    PlainValidator(_share),
+    PlainSerializer(format_percent),
+    WithJsonSchema({**_SHARE, "minimum": 0}),
+]
+"""A share of something but of live requests: 100 percent is fine."""
+PositiveShare = Annotated[
+    Share, AfterValidator(_over_zero), WithJsonSchema({**_SHARE, "exclusiveMinimum": 0})
+]
+
+
 # --- text --------------------------------------------------------------------------------------
 
 Text = Annotated[str, Strict()]

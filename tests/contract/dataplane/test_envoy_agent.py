@@ -221,9 +221,13 @@ async def test_a_drained_router_loses_no_request() -> None:
             ) as api,
         ):
             await rig.plane.apply(await both(rig, routing("drain")))
-            rig.behave("v2", "slow:300")
+            rig.behave("v2", "slow:1000")
             waiting = [asyncio.create_task(rig.users.ask("drain.test")) for _ in range(5)]
-            await asyncio.sleep(0.1)
+
+            async def arrived() -> int:
+                return len(rig.upstreams["v2"][0].seen)
+
+            await eventually(arrived, lambda count: count == 5)
             answer = await api.post(
                 "/v1/drain?wait_s=0.05&cap_s=10", headers={"authorization": f"Bearer {TOKEN}"}
             )

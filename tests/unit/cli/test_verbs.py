@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from tests.unit.cli.conftest import Run
@@ -7,6 +8,7 @@ from tests.unit.reports.samples import STEPPING
 
 from sluice.cli import verbs
 from sluice.cli.exits import ExitCode
+from sluice.reports.model import GateStatus
 
 PROBLEM = {"type": "about:blank", "title": "Refused", "status": 409}
 
@@ -19,8 +21,13 @@ def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "verb", "body"),
     [
-        pytest.param(["promote"], "promote", {"full": False}, id="promote"),
-        pytest.param(["promote", "--full"], "promote", {"full": True}, id="promote-full"),
+        pytest.param(["promote"], "promote", {"full": False, "force": False}, id="promote"),
+        pytest.param(
+            ["promote", "--full"], "promote", {"full": True, "force": False}, id="promote-full"
+        ),
+        pytest.param(
+            ["promote", "--force"], "promote", {"full": False, "force": True}, id="promote-force"
+        ),
         pytest.param(["pause"], "pause", {}, id="pause"),
         pytest.param(["resume"], "resume", {}, id="resume"),
         pytest.param(["abort"], "abort", {}, id="abort"),
@@ -29,7 +36,13 @@ def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(
             ["undo", "--to-revision", "aa01"], "undo", {"to_revision": "aa01"}, id="undo-to"
         ),
-        pytest.param(["approve", "--gate", "ok"], "approve", {"gate": "ok"}, id="approve"),
+        pytest.param(["approve", "taxi", "ok"], "approve", {"gate": "ok"}, id="approve"),
+        pytest.param(
+            ["reject", "taxi", "ok", "--reason", "fares look\nwrong"],
+            "reject",
+            {"gate": "ok", "reason": "fares look wrong"},
+            id="reject",
+        ),
     ],
 )
 def test_verb_is_asked_of_the_only_release_with_who_asks(
@@ -57,21 +70,34 @@ def test_refused_verb_is_one_line_and_exit_code_1(sluice: Run, supervisor: FakeS
     assert (ran.out, ran.err) == ("", f"sluice: {detail}\n")
 
 
-def test_approve_takes_the_gate_that_the_release_waits_at(
-    sluice: Run, supervisor: FakeSupervisor
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_answer_goes_to_the_one_gate_that_is_open(
+    sluice: Run, supervisor: FakeSupervisor, verb: str
 ) -> None:
     supervisor.releases["taxi"] = STEPPING
-    assert sluice("approve").code == 0
-    assert supervisor.last[2]["gate"] == "approve"
+    assert sluice(verb).code == 0
+    assert supervisor.last[1:] == (
+        f"/v1/releases/taxi/{verb}",
+        {"gate": "approve", "by": "ada", **({"reason": ""} if verb == "reject" else {})},
+    )
 
 
-def test_approve_without_a_gate_to_answer_asks_for_its_name(
-    sluice: Run, supervisor: FakeSupervisor
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_answer_without_an_open_gate_asks_for_its_name(
+    sluice: Run, supervisor: FakeSupervisor, verb: str
 ) -> None:
-    ran = sluice("approve")
+    ran = sluice(verb)
     assert ran.code == ExitCode.USAGE
     assert "does not wait at a gate" in ran.err
     assert supervisor.asked == []
+
+
+def test_answer_with_several_open_gates_asks_which(sluice: Run, supervisor: FakeSupervisor) -> None:
+    gates = (GateStatus(name="smoke"), GateStatus(name="approve"))
+    supervisor.releases["taxi"] = replace(STEPPING, gates=gates)
+    ran = sluice("approve", "taxi")
+    assert ran.code == ExitCode.USAGE
+    assert "name one of smoke, approve" in ran.err
 
 
 def test_delete_does_nothing_until_somebody_says_yes(

@@ -111,6 +111,13 @@ class Driver:
         at = self.state.at_ms
         return self.send(Deployed(at_ms=at, revision=revision, plan=self.plan))
 
+    def deploy_again(self) -> list[Action]:
+        """The same spec once more."""
+        asked = self.state.spec_revision
+        assert asked is not None
+        variants, at = self.state.spec_variants, self.state.at_ms
+        return self.send(Deployed(at_ms=at, revision=asked, plan=self.plan, variants=variants))
+
     def steady(self, revision: RevisionId = V1) -> "Driver":
         self.deploy(revision)
         self.observe()

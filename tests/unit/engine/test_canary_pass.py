@@ -23,7 +23,8 @@ from sluice.engine.events import (
     Undo,
 )
 from sluice.engine.events import Pause as PauseEvent
-from sluice.engine.plan import ByReady, Capacity, Exit, OnInconclusive, Rung, Stage
+from sluice.engine.plan import OnInconclusive, Plan
+from sluice.engine.rolling import rolling_stage
 from sluice.engine.state import Mode
 from sluice.nouns import BP_TOTAL, Phase, RevisionId, VerdictKind
 
@@ -418,17 +419,16 @@ def test_plan_that_watches_switches_back_when_the_promoted_revision_fails() -> N
 
 def test_aborted_rolling_candidate_loses_its_weight_when_fewer_replicas_are_asked_for() -> None:
     """Found by the property tests: an edit of the plan made stable whole."""
-    batch = Rung(
-        name="batch",
-        weight=ByReady(),
-        checks=("slo",),
-        exit=Exit(person=True),
-        capacity=Capacity(candidate_bp=5_000, stable_bp=5_000),
-    )
-    rolling = Stage(strategy="rolling", rungs=(batch,), deadline_ms=None)
-    driver = Driver(with_plan(replicas=4, stages=(rolling,))).running()
+
+    def rolling(replicas: int) -> Plan:
+        stage = rolling_stage(
+            replicas=replicas, surge=1, unavailable=0, gate="look", deadline_ms=None
+        )
+        return with_plan(replicas=replicas, stages=(stage,), surge=1)
+
+    driver = Driver(rolling(4)).running()
     driver.poll(times=3)
     driver.judge(VerdictKind.FAILED)
     assert driver.served[V2] > 0, "stable gave up size: no instant abort is promised"
-    driver.deploy(V2, with_plan(replicas=1, stages=(rolling,)))
+    driver.deploy(V2, rolling(1))
     assert driver.served[V2] == 0

@@ -1,5 +1,6 @@
 """Whatever happens, in whatever order, with a crash anywhere: the invariants hold."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,9 @@ from hypothesis.stateful import (
     rule,
 )
 from tests.unit.engine.driver import verdict
+from tests.unit.engine.plans import OTHER, plans
 
+from sluice.engine.actions import Refused
 from sluice.engine.events import (
     Abort,
     Acknowledged,
@@ -32,104 +35,12 @@ from sluice.engine.events import (
     Undo,
 )
 from sluice.engine.machine import decide, resume
-from sluice.engine.plan import (
-    ArmSpec,
-    ByReady,
-    Capacity,
-    Exit,
-    Fixed,
-    Gate,
-    OnInconclusive,
-    Plan,
-    Ramp,
-    Rung,
-    Stage,
-)
+from sluice.engine.plan import Plan
 from sluice.engine.state import Mode, State
-from sluice.nouns import BP_TOTAL, Match, Purpose, RevisionId, VerdictKind
+from sluice.nouns import BP_TOTAL, RevisionId, VerdictKind
 from sluice.runtime.checkpoint import state_from_json, state_to_json
 
 REVISIONS = [RevisionId(f"v{n}") for n in range(1, 5)]
-CHECKS = ("slo", "regression")
-
-live = ArmSpec()
-mirror = ArmSpec(purpose=Purpose.MIRROR, mirror_bp=1_000)
-preview = ArmSpec(purpose=Purpose.PREVIEW, match=Match(header="x-preview", value="1"))
-
-exits = st.builds(
-    Exit,
-    hold_ms=st.sampled_from([0, 0, 3_000]),
-    passed=st.booleans(),
-    person=st.sampled_from([False, False, False, True]),
-)
-weights = st.one_of(
-    st.builds(Fixed, weight_bp=st.sampled_from([0, 1, 500, 3_333, 9_999])),
-    st.just(Ramp()),
-)
-
-
-def _rung(weight: Any, exit_: Exit, capacity: int | None, gated: bool, checked: bool) -> Rung:
-    return Rung(
-        name="rung",
-        weight=weight,
-        exit=exit_,
-        capacity=Capacity(candidate_bp=capacity),
-        gates=(Gate(name="ok"),) if gated else (),
-        checks=CHECKS if checked else (),
-    )
-
-
-live_rungs = st.builds(
-    _rung,
-    weight=weights,
-    exit_=exits,
-    capacity=st.sampled_from([10_000, 10_000, None]),
-    gated=st.sampled_from([False, False, True]),
-    checked=st.sampled_from([True, True, True, False]),
-)
-still_rungs = st.builds(
-    lambda arms, exit_: Rung(
-        name="still", weight=Fixed(weight_bp=0), arms=arms, exit=exit_, checks=CHECKS
-    ),
-    arms=st.sampled_from([(mirror,), (preview,), (preview, mirror)]),
-    exit_=exits,
-)
-rolling_rungs = st.builds(
-    lambda share, exit_: Rung(
-        name="batch",
-        weight=ByReady(),
-        exit=exit_,
-        checks=CHECKS,
-        capacity=Capacity(candidate_bp=share, stable_bp=BP_TOTAL - share),
-    ),
-    share=st.sampled_from([2_500, 5_000, 7_500, 10_000]),
-    exit_=exits,
-)
-stages = st.builds(
-    Stage,
-    strategy=st.just("canary"),
-    rungs=st.one_of(
-        st.lists(live_rungs, min_size=1, max_size=4).map(tuple),
-        st.lists(still_rungs, min_size=1, max_size=2).map(tuple),
-        st.lists(rolling_rungs, min_size=1, max_size=3).map(tuple),
-    ),
-    deadline_ms=st.sampled_from([None, 20_000, 600_000]),
-    on_inconclusive=st.sampled_from(list(OnInconclusive)),
-    lease=st.booleans(),
-)
-plans = st.builds(
-    Plan,
-    release=st.just("taxi"),
-    replicas=st.integers(1, 4),
-    hosts=st.just(("taxi",)),
-    stages=st.lists(stages, min_size=1, max_size=3).map(tuple),
-    forced_header=st.sampled_from([None, "x-arm"]),
-    sticky_header=st.sampled_from([None, "x-user"]),
-    min_bake_ms=st.sampled_from([0, 5_000]),
-    keep_warm_ms=st.sampled_from([0, 10_000]),
-    progress_deadline_ms=st.sampled_from([5_000, 60_000]),
-    watch=st.booleans(),
-)
 kinds = st.sampled_from(
     [VerdictKind.PASSED] * 3 + [VerdictKind.INCONCLUSIVE] * 3 + list(VerdictKind)
 )
@@ -146,7 +57,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     def send(self, event: Event) -> None:
         self.log.append(event)
+        before = self.state
         self.state, actions = decide(self.state, event)
+        if actions and isinstance(actions[0], Refused):
+            assert self.state == before
+        looked = isinstance(event, Observed | Judged | Acknowledged)
+        late = before.mode is Mode.RUNNING and before.at_stage.on_inconclusive == "promote"
+        if looked and before.open_gates and not before.promoting and not late:
+            here = (self.state.stage, self.state.rung, self.state.stable)
+            assert here == (before.stage, before.rung, before.stable), "a question was skipped"
         self.twin, same = decide(self.twin, event)
         assert same == actions
 
@@ -154,9 +73,14 @@ class AnyOrder(RuleBasedStateMachine):
     def now(self) -> int:
         return self.state.at_ms
 
-    @rule(revision=st.sampled_from(REVISIONS), plan=plans)
-    def deploys(self, revision: RevisionId, plan: Plan) -> None:
-        self.send(Deployed(at_ms=self.now, revision=revision, plan=plan))
+    @rule(
+        revision=st.sampled_from(REVISIONS),
+        plan=plans,
+        other=st.sampled_from([None, None, REVISIONS[-1]]),
+    )
+    def deploys(self, revision: RevisionId, plan: Plan, other: RevisionId | None) -> None:
+        variants = ((OTHER, other),) if other not in (None, revision) else ()
+        self.send(Deployed(at_ms=self.now, revision=revision, plan=plan, variants=variants))
 
     @rule(seconds=st.integers(-5, 40), loss=st.sampled_from([0, 0, 0, 1, 9]))
     def observes(self, seconds: int, loss: int) -> None:
@@ -168,25 +92,31 @@ class AnyOrder(RuleBasedStateMachine):
         generation = max(0, self.state.generation - late)
         self.send(Acknowledged(at_ms=self.now, generation=generation))
 
-    @rule(kind=kinds, late=st.sampled_from([0, 0, 0, 1]), upper=st.floats(0, 1))
-    def judges(self, kind: VerdictKind, late: int, upper: float) -> None:
-        said = verdict(kind, upper=upper)
+    @rule(
+        kind=kinds,
+        late=st.sampled_from([0, 0, 0, 1]),
+        upper=st.floats(0, 1),
+        winner=st.sampled_from(["", "", "candidate", OTHER, "nobody"]),
+    )
+    def judges(self, kind: VerdictKind, late: int, upper: float, winner: str) -> None:
+        cause = "ControlWon" if winner and kind is VerdictKind.FAILED else ""
+        said = replace(verdict(kind, upper=upper), winner=winner, cause=cause)
         number = self.state.pass_number - late
         self.send(Judged(at_ms=self.now, pass_number=number, verdict=said))
 
     @initialize(plan=plans)
     def has_a_stable(self, plan: Plan) -> None:
         """Most stories begin with a revision that serves."""
-        self.deploys(REVISIONS[0], plan)
+        self.deploys(REVISIONS[0], plan, None)
         self.observes(1, 0)
         self.acknowledges(0)
 
     @precondition(lambda self: not self.state.in_pass)
     @rule(plan=plans, revision=st.sampled_from(REVISIONS), kind=kinds)
     def runs_a_candidate(self, plan: Plan, revision: RevisionId, kind: VerdictKind) -> None:
-        self.deploys(revision, plan)
+        self.deploys(revision, plan, None)
         self.polls_on(VerdictKind.INCONCLUSIVE, 3)
-        self.judges(kind, 0, 0.5)
+        self.judges(kind, 0, 0.5, "")
 
     @precondition(lambda self: self.state.in_pass)
     @rule(kind=kinds, polls=st.integers(1, 12))
@@ -194,7 +124,7 @@ class AnyOrder(RuleBasedStateMachine):
         """A healthy stretch, so that deep states are reached."""
         for _ in range(polls):
             self.observes(1, 0)
-            self.judges(kind, 0, 0.1)
+            self.judges(kind, 0, 0.1, "")
             self.acknowledges(0)
 
     @rule(full=st.booleans(), force=st.sampled_from([False, False, True]))
@@ -221,9 +151,9 @@ class AnyOrder(RuleBasedStateMachine):
     def undoes_to(self, to: RevisionId) -> None:
         self.send(Undo(at_ms=self.now, to=to))
 
-    @rule()
-    def approves(self) -> None:
-        self.send(Approve(at_ms=self.now, gate="ok"))
+    @rule(gate=st.sampled_from(["ok", "ok-1", "ok-2"]))
+    def approves(self, gate: str) -> None:
+        self.send(Approve(at_ms=self.now, gate=gate))
 
     @rule(gate=st.sampled_from(["ok", "ok", "nobody"]))
     def goes_unanswered(self, gate: str) -> None:
@@ -259,7 +189,7 @@ class AnyOrder(RuleBasedStateMachine):
     def aborted_means_no_candidate_traffic_when_stable_is_whole(self) -> None:
         state = self.state
         if state.mode is Mode.ABORTED and state.plan and state.stable and state.routing:
-            whole = state.ready_of(state.stable) >= state.plan.replicas
+            whole = state.ready_of(state.stable) >= state.plan.enough
             assert not whole or state.routing.weight_bp(state.stable) == BP_TOTAL
 
     def teardown(self) -> None:

@@ -20,7 +20,7 @@ from sluice_model_api.bundle.archive import sha256
 from sluice_model_api.bundle.manifest import MANIFEST, InputSpec, Manifest, TensorSpec
 from sluice_model_api.faults import Faults
 from sluice_model_api.features import feature_digest
-from sluice_model_api.serve import Parts
+from sluice_model_api.parts import Parts
 from sluice_model_api.settings import Settings
 
 ONNX_TYPES = {

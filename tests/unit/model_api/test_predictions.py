@@ -1,6 +1,5 @@
 """The prediction log and feedback: bounded, sampled, upserted, never in the way."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -12,13 +11,12 @@ import orjson
 import pytest
 from tests.unit.model_api.support import TRIP, client, infer_body, linear_bundle, parts, taxi_bundle
 
+from sluice_model_api.parts import Parts
 from sluice_model_api.predictions.log import PredictionLog
 from sluice_model_api.predictions.rows import COLUMNS, features_hash
 from sluice_model_api.predictions.stores import StoreError, open_store
-from sluice_model_api.serve import Parts
 
 INFER = "/v2/models/tiny/infer"
-ROW = ("id1", "e1", "tiny", "1", "web", "f00d", '{"y":1.5}', "r1", 1)
 
 
 def stored(made: Parts, path: Path) -> list[dict[str, Any]]:
@@ -135,41 +133,6 @@ def test_a_store_that_fails_costs_rows_and_not_the_server(tmp_path: Path) -> Non
     assert (log.written, log.dropped) == (0, 1)
 
 
-STORES = ["jsonl", "sqlite"] + (["postgres"] if os.environ.get("TEST_POSTGRES_URL") else [])
-
-
-@pytest.mark.parametrize("kind", STORES)
-def test_every_store_keeps_rows_and_outcomes(tmp_path: Path, kind: str) -> None:
-    url = os.environ["TEST_POSTGRES_URL"] if kind == "postgres" else f"{kind}:{tmp_path}/store"
-    store = open_store(url)
-    store.write([ROW])
-    store.write([(*ROW[:6], '{"y":2.5}', *ROW[7:])])
-    store.feedback("id1", 9.0, 2)
-    store.feedback("id1", {"late": True}, 3)
-    store.close()
-    if kind == "jsonl":
-        lines = [orjson.loads(line) for line in (tmp_path / "store").read_bytes().splitlines()]
-        assert [line.get("y") for line in lines[:2]] == [{"y": 1.5}, {"y": 2.5}]
-        assert lines[-1]["outcome"] == {"late": True}
-        return
-    assert _table(kind, url, "SELECT y FROM predictions") == [('{"y":2.5}',)]
-    assert _table(kind, url, "SELECT outcome, ts_ms, times FROM feedback") == [
-        ('{"late":true}', 3, 2)
-    ]
-
-
-def _table(kind: str, url: str, query: str) -> list[Any]:
-    if kind == "postgres":
-        import psycopg
-
-        with psycopg.connect(url) as database:
-            return database.execute(query).fetchall()
-    database = sqlite3.connect(url.removeprefix("sqlite:"))
-    found = database.execute(query).fetchall()
-    database.close()
-    return found
-
-
 @pytest.mark.parametrize("url", ["mysql://x", "jsonl:", "p.db", "sqlite:/nowhere/at/all.db"])
 def test_a_store_that_cannot_be_opened_is_one_line(url: str) -> None:
     with pytest.raises(StoreError):
@@ -191,8 +154,9 @@ async def test_feedback_may_come_late_and_again(tmp_path: Path) -> None:
             )
             assert answer.status_code == 200
     made.close()
-    found = _table("sqlite", f"sqlite:{tmp_path}/p.db", "SELECT outcome, times FROM feedback")
-    assert found == [("4.5", 2)]
+    database = sqlite3.connect(tmp_path / "p.db")
+    assert database.execute("SELECT outcome, times FROM feedback").fetchall() == [("4.5", 2)]
+    database.close()
 
 
 def test_the_features_hash_is_of_values_and_names() -> None:

@@ -15,7 +15,7 @@ from sluice_model_api.batch import BatchError, run_batch
 from sluice_model_api.bundle.archive import read_bundle
 from sluice_model_api.cli import main
 from sluice_model_api.model import Model
-from sluice_model_api.serve import Parts
+from sluice_model_api.parts import Parts
 from sluice_model_api.tensors import to_bytes
 from sluice_model_api.training.build import build_task
 from sluice_model_api.training.taxi import DURATION

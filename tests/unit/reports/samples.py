@@ -18,6 +18,7 @@ from sluice.nouns import (
 from sluice.reports.model import (
     Comparison,
     Decision,
+    GateStatus,
     PeerHarm,
     ReleaseStatus,
     RevisionStatus,
@@ -224,7 +225,9 @@ STEPPING = replace(
     phase=Phase.PAUSED,
     reason="Gate",
     message="waits for the gate approve",
-    next="`sluice approve` or `sluice promote` goes on",
+    next="a person answers gate approve: `sluice approve taxi approve` or "
+    "`sluice reject taxi approve`",
+    gates=(GateStatus(name="approve"),),
     rungs=tuple(
         RungStatus(stage=0, strategy="canary", name=name, state=state)
         for name, state in (
@@ -235,6 +238,20 @@ STEPPING = replace(
             ("bake", "todo"),
         )
     ),
+)
+ASKED = replace(
+    STEPPING,
+    message="step 3: gate smoke",
+    gates=(
+        GateStatus(
+            name="smoke",
+            asked="webhook https://checks.example",
+            said="https://checks.example answered 503: busy",
+        ),
+    ),
+    problems=("gate smoke: https://checks.example answered 503: busy; asked again",),
+    next="gate smoke is answered by webhook https://checks.example, or by a person: "
+    "`sluice approve taxi smoke` or `sluice reject taxi smoke`",
 )
 TURNED_BACK = replace(
     RUNNING,

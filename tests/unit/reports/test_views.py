@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console, RenderableType
 from tests.unit.reports.samples import (
     ABORTED,
+    ASKED,
+    BAD,
     CHANGED,
     ENTERED,
     HEALTHY,
@@ -24,7 +26,7 @@ from tests.unit.reports.samples import (
 
 from sluice.engine.canary import GateStep, Pause, SetWeight, canary_stage
 from sluice.engine.plan import Plan, Ramp
-from sluice.nouns import Shield
+from sluice.nouns import Difference, Shield
 from sluice.reports.canvas import Canvas
 from sluice.reports.explain import explain_view, history_view
 from sluice.reports.glyphs import ASCII
@@ -80,6 +82,7 @@ def plan_at(plan: Plan, rps: float | None) -> Callable[[Canvas], RenderableType]
 VIEWS: dict[str, Callable[[Canvas], RenderableType]] = {
     "status-ramp": lambda canvas: release_view(RUNNING, canvas),
     "status-gate": lambda canvas: release_view(STEPPING, canvas),
+    "status-gate-asked": lambda canvas: release_view(ASKED, canvas),
     "status-held": lambda canvas: release_view(HELD, canvas),
     "status-aborted": lambda canvas: release_view(TURNED_BACK, canvas),
     "status-healthy": lambda canvas: release_view(HEALTHY, canvas),
@@ -115,6 +118,34 @@ def test_no_line_of_a_view_leaves_the_terminal(name: str, width: int) -> None:
 def test_view_without_unicode_is_plain_ascii(name: str) -> None:
     canvas = Canvas(now_ms=NOW, glyphs=ASCII)
     assert drawn(VIEWS[name](canvas), 80, "ascii")
+
+
+DIFFERENT = replace(
+    ABORTED,
+    verdict=replace(
+        BAD,
+        differences=tuple(
+            Difference(
+                request_id=f"id-{number}",
+                field="fare",
+                stable="10",
+                candidate=f"{90 - number}",
+                distance=80.0 - number,
+                severity=160.0 - number,
+            )
+            for number in range(20)
+        ),
+    ),
+)
+
+
+def test_explain_shows_the_worst_differences_once_and_status_the_first_three() -> None:
+    canvas = Canvas(now_ms=NOW)
+    text = drawn(explain_view("taxi", passes((STARTED, ENTERED, DIFFERENT, DIFFERENT)), canvas), 80)
+    assert text.count("Worst differences of answers") == 1
+    assert [text.count(f"id-{number}\n") for number in range(20)] == [1] * 20
+    status = drawn(release_view(replace(RUNNING, verdict=DIFFERENT.verdict), canvas), 80)
+    assert (status.count("id-"), "id-2" in status) == (3, True)
 
 
 def test_on_a_low_screen_the_decisions_give_way_and_the_rest_stays() -> None:

@@ -9,11 +9,12 @@ from sluice.engine.canary import Step, canary_stage
 from sluice.engine.events import Abort, Event, Pause, Promote, Resume, Retry, Undo
 from sluice.engine.plan import OnInconclusive, Plan, Ramp
 from sluice.errors import UnknownRelease
-from sluice.metrics.memory import MemoryMetricSource
+from sluice.metrics.memory import MemoryMetricSource, MemoryPairs
 from sluice.nouns import Objective, Phase, RevisionId, Snapshot, Workload
 from sluice.platforms.memory import MemoryPlatform
 from sluice.reports.model import ReleaseStatus
 from sluice.runtime.loop import Loop
+from sluice.runtime.shadow import ShadowJudge
 from sluice.spec import AnalysisSettings
 from sluice.testing.clock import VirtualClock
 from sluice.testing.journal import MemoryJournal
@@ -78,6 +79,7 @@ class World:
         self.random = random.Random(self.seed)
         self.platform = MemoryPlatform(self.clock, ready_after_s=1.0)
         self.plane = MemoryDataPlane(self.clock)
+        self.pairs = MemoryPairs()
         self.counters: Callable[[], Mapping[str, tuple[Snapshot, ...]]] = self.plane.snapshots
         self.loop = self._controller()
 
@@ -88,6 +90,7 @@ class World:
             metrics=MemoryMetricSource(lambda: self.counters()),
             journal=self.journal,
             clock=self.clock,
+            judges=(ShadowJudge(self.pairs),),
         )
 
     async def crash(self) -> None:

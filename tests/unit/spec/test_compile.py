@@ -2,17 +2,19 @@ import pytest
 import yaml
 from tests.unit.spec.documents import RELEASE, changed, documents, policy, release
 
-from sluice.engine.plan import OnInconclusive, Plan, Ramp
+from sluice.engine.plan import Fixed, OnInconclusive, Plan, Ramp
 from sluice.errors import SpecError
 from sluice.nouns import Capabilities, Notify, Objective
 from sluice.spec import (
     DEFAULT_OBJECTIVES,
     DEFAULT_POLICY,
+    Release,
     Text,
     analysis_settings,
     load,
     objectives_of,
     to_plan,
+    variants_of,
     workload_of,
 )
 
@@ -36,6 +38,122 @@ def test_what_a_data_plane_cannot_do_is_refused_by_path() -> None:
     }
     assert refused(Capabilities(weights=False)) == {"spec.strategy.canary"}
     assert refused(Capabilities(lease=False)) == {"spec.policyRef"}
+
+
+def strategy(**given: object) -> Release:
+    sticky = {"sticky": {"header": "x-user-id"}}
+    return release(spec__replicas=4, spec__traffic=sticky, spec__strategy=given)
+
+
+SLOS = documents().slos
+AB = {"goals": [{"name": "tip", "kind": "binary"}], "horizon": {"users": 100}}
+
+
+@pytest.mark.parametrize(
+    ("given", "can", "path"),
+    [
+        pytest.param({"blueGreen": {}}, {"preview": False}, "blueGreen", id="preview"),
+        pytest.param({"shadow": {"percent": 5}}, {"mirror": False}, "shadow", id="mirror"),
+        pytest.param({"rolling": {}}, {"weights": False}, "rolling", id="weights"),
+        pytest.param(
+            {"abTest": {**AB, "forcedHeader": "x-arm"}},
+            {"forced": False},
+            "abTest.forcedHeader",
+            id="forced",
+        ),
+        pytest.param(
+            {"canary": {"steps": [{"headerOnly": {"header": "x-staff", "value": "1"}}]}},
+            {"forced": False},
+            "canary.steps[0].headerOnly",
+            id="header-only",
+        ),
+        pytest.param(
+            {"canary": {"steps": [{"gate": {"name": "ok", "http": {"path": "/"}}}]}},
+            {"preview": False},
+            "canary.steps[0].gate",
+            id="gate-asks-the-candidate",
+        ),
+        pytest.param(
+            {"rolling": {"shield": {"perTryTimeout": "1s"}}},
+            {"shield": False},
+            "rolling.shield",
+            id="shield",
+        ),
+    ],
+)
+def test_every_strategy_is_refused_where_the_data_plane_lacks_it(
+    given: dict[str, object], can: dict[str, bool], path: str
+) -> None:
+    to_plan(strategy(**given), policy())
+    with pytest.raises(SpecError) as caught:
+        to_plan(strategy(**given), policy(), Capabilities(**can))
+    assert {fault.path for fault in caught.value.faults} == {f"spec.strategy.{path}"}
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        pytest.param({"canary": {"steps": [{"gate": {"name": "ok"}}]}}, id="steps-from-nothing"),
+        pytest.param({"canary": {"steps": [{"setWeight": 20}]}}, id="lower-step"),
+        pytest.param(
+            {"abTest": {**AB, "variants": [{"name": "candidate", "weight": 20}]}}, id="ab"
+        ),
+        pytest.param({"shadow": {"percent": 5}}, id="shadow"),
+        pytest.param({"blueGreen": {}}, id="blue-green"),
+    ],
+)
+def test_no_stage_begins_below_what_a_ramp_may_have_reached(following: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match=r"stages\[1\].*below the 50%"):
+        to_plan(strategy(stages=[{"canary": {}}, following]), policy())
+    to_plan(strategy(stages=[{"canary": {}}, {"abTest": AB}]), policy())
+
+
+def test_steps_of_a_second_canary_begin_where_the_first_ended() -> None:
+    plan = to_plan(
+        strategy(
+            stages=[
+                {"canary": {"steps": [{"setWeight": 5}]}},
+                {"canary": {"steps": [{"gate": {"name": "ok"}}, {"setWeight": 20}]}},
+            ]
+        ),
+        policy(),
+    )
+    assert plan.stages[1].rungs[0].weight == Fixed(weight_bp=500)
+
+
+def test_variants_have_revisions_of_their_own() -> None:
+    template = release().spec.template.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    same = strategy(
+        abTest={
+            **AB,
+            "variants": [
+                {"name": "candidate", "weight": 10},
+                {"name": "b", "weight": 10, "template": template},
+            ],
+        }
+    )
+    ((name, workload),) = variants_of(same)
+    assert name == "b"
+    assert workload == workload_of(same), "the same template is the same revision"
+    template["metadata"] = {"labels": {"arm": "b"}}
+    other = strategy(
+        abTest={
+            **AB,
+            "variants": [
+                {"name": "candidate", "weight": 10},
+                {"name": "b", "weight": 10, "template": template},
+            ],
+        }
+    )
+    ((_, changed_one),) = variants_of(other)
+    assert changed_one.revision != workload.revision
+    assert variants_of(release()) == ()
+
+
+def test_restarts_are_spread_over_as_long_as_a_test_may_last() -> None:
+    days = {**AB, "horizon": {"duration": "48h"}}
+    assert analysis_settings(strategy(abTest=days), policy(), SLOS).polls > 2 * 86_400
+    assert analysis_settings(strategy(abTest=AB), policy(), SLOS).polls > 28 * 86_400
 
 
 def test_a_refused_plan_says_file_and_line() -> None:

@@ -49,7 +49,7 @@ def test_schemas_are_schemas_and_describe_every_field_of_ours(kind: str) -> None
         pytest.param(RELEASE, {"spec/keepWarm": "1 m"}, id="duration"),
         pytest.param(RELEASE, {"spec/keepWarm": ""}, id="empty-duration"),
         pytest.param(RELEASE, {"spec/strategy": {}}, id="no-strategy"),
-        pytest.param(RELEASE, {"spec/strategy": {"blueGreen": {}}}, id="planned-strategy"),
+        pytest.param(RELEASE, {"spec/strategy": {"blueGren": {}}}, id="unknown-strategy"),
         pytest.param(
             RELEASE, {"spec/strategy": {"canary": {"steps": [{"setWeight": 100}]}}}, id="all"
         ),

@@ -317,3 +317,10 @@ def test_arguments_that_make_no_sense_are_a_usage_error(capsys: pytest.CaptureFi
     assert "must be NAME:VALUE" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="64"):
         main(["--rate", "x"])
+
+
+def test_late_answers_are_counted_to_within_a_bucket() -> None:
+    histogram = Histogram()
+    for milliseconds in (20, 900, 1_100, 2_000):
+        histogram.add(milliseconds)
+    assert (histogram.over(1_000), histogram.over(5_000)) == (2, 0)

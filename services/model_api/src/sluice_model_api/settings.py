@@ -19,7 +19,7 @@ class Settings(FromEnvironment):
     """Everything that can be set, each with its unit and why this default."""
 
     prefix = "MODEL_API_"
-    also = {"port": "PORT"}  # noqa: RUF012  # a ClassVar of the base
+    also = {"port": "PORT", "revision": "SLUICE_REVISION"}  # noqa: RUF012  # a ClassVar of the base
 
     bundle: str = ""
     """Comma-separated paths of bundles, or of registries (`name/version/` folders)."""
@@ -59,6 +59,14 @@ class Settings(FromEnvironment):
     """Bearer token of `/feedback`; empty: the route is off."""
     predictions_url: SecretStr = SecretStr("")
     """Prediction log: `jsonl:PATH`, `sqlite:PATH` or `postgresql://…`; empty: off."""
+    revision: str = ""
+    """Revision that this process belongs to, written with each prediction; the platform tells it
+    (also read from `SLUICE_REVISION`). Empty: unknown."""
+    user_header: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = "x-user-id"
+    """Header whose value is written with each prediction as the user, lower case, so that outcomes
+    can be counted by user; empty: none."""
+    user_cookie: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = "sluice_uid"
+    """Cookie that names the user where the header does not; empty: none."""
     predictions_sample: _Share = 1.0
     """Share of predictions that is logged, chosen by a hash of the prediction id."""
     predictions_queue: Annotated[int, Field(ge=1)] = 10_000

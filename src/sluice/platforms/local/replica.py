@@ -32,6 +32,10 @@ class _Ending:
     """The probe that made us end it."""
 
 
+REVISION = "SLUICE_REVISION"
+"""Variable that tells a replica its revision, which it may write with what it logs."""
+
+
 class Replica:
     """Keeps one process running until it is drained; the rest of the platform only looks."""
 
@@ -322,7 +326,8 @@ class Replica:
 
     def _environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         _, env = render(self._spec, name=self.name, host=self._world.options.host, ports=ports)
-        return {**inherited_environment(), "PYTHONUNBUFFERED": "1", **env}
+        ours = {"PYTHONUNBUFFERED": "1", REVISION: self._revision}
+        return {**inherited_environment(), **ours, **env}
 
     @property
     def _workdir(self) -> Path:

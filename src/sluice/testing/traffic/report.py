@@ -63,6 +63,14 @@ class Histogram:
                 return _FIRST_MS * _GROWTH**bucket
         return math.nan
 
+    def over(self, milliseconds: float) -> int:
+        """How many took longer, to within a bucket."""
+        return sum(
+            count
+            for bucket, count in self._buckets.items()
+            if _FIRST_MS * _GROWTH**bucket > milliseconds
+        )
+
     def to_json(self) -> dict[str, int]:
         """Counts by bucket number."""
         return {str(bucket): count for bucket, count in sorted(self._buckets.items())}

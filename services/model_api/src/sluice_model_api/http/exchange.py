@@ -53,8 +53,13 @@ class Request:
     def request_id(self) -> str:
         """The caller's ``x-request-id``, else its trace id, else a new one."""
         if not self._request_id:
-            self._request_id = self._given_id() or new_id()
+            self._request_id = (self.names_itself and self._given_id()) or new_id()
         return self._request_id
+
+    @property
+    def names_itself(self) -> bool:
+        """The caller sent an id, or a trace, of its own."""
+        return b"x-request-id" in self.headers or b"traceparent" in self.headers
 
     def _given_id(self) -> str:
         given = self.header(b"x-request-id")
@@ -63,6 +68,14 @@ class Request:
         parts = self.header(b"traceparent").split("-")
         if len(parts) >= 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef"):
             return parts[1]
+        return ""
+
+    def cookie(self, name: str) -> str:
+        """A cookie's value, empty when it is not there."""
+        for part in self.header(b"cookie").split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return value.strip('"')
         return ""
 
     async def body(self, *, limit: int) -> bytes:

@@ -25,7 +25,9 @@ Handler = Callable[[Request, str, str], Awaitable[Reply]]
 EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 ID_FIELDS: Final = ("prediction_id", "entity_id")
 """Keys of a `/predict` record that are not fields of the model."""
-_LONGEST_ID = 256
+SHADOW: Final = b"x-sluice-shadow"
+"""Header of a mirrored copy: nobody's request, so it must not write."""
+LONGEST_ID = 256
 METRICS_TYPE: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -47,6 +49,7 @@ class Protocol:
         self._log = log
         # One thread: slow models hold the interpreter, more would only take turns.
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
+        self._user_header = settings.user_header.encode()
         self.draining = False
 
     # --- probes and metadata -------------------------------------------------------------------
@@ -125,15 +128,16 @@ class Protocol:
         parsed = parse_infer(body, None if length is None else length.decode("latin-1"), model)
         outputs = await self.score(model, parsed.columns, parsed.rows)
         prediction_id = parsed.id or new_id()
-        # A mirrored copy is nobody's request: it must not write.
-        if self._log is not None and b"x-sluice-shadow" not in request.headers:
-            self.record(
-                model,
+        if self._log is not None and SHADOW not in request.headers:
+            self._log.offer(
                 prediction_id=prediction_id,
                 rows=parsed.rows,
+                model=model,
+                route="web",
                 columns=parsed.columns,
                 outputs=outputs,
                 request_id=request.request_id,
+                user_id=self._user_id(request),
             )
         content, head = dump_infer(parsed, model, outputs)
         reply = Reply(200, content, [JSON if head is None else OCTETS, version_header(model)])
@@ -155,16 +159,19 @@ class Protocol:
         ids, entities = _take_ids(records)
         columns = model.contract.columns_of(records)
         outputs = await self.score(model, columns, len(records))
-        if self._log is not None and b"x-sluice-shadow" not in request.headers:
+        if self._log is not None and SHADOW not in request.headers:
+            user_id = self._user_id(request)
             for row, (prediction_id, entity_id) in enumerate(zip(ids, entities, strict=True)):
-                self.record(
-                    model,
+                self._log.offer(
                     prediction_id=prediction_id,
                     rows=1,
+                    model=model,
+                    route="web",
                     columns={key: value[row : row + 1] for key, value in columns.items()},
                     outputs={key: value[row : row + 1] for key, value in outputs.items()},
                     request_id=request.request_id,
                     entity_id=entity_id,
+                    user_id=user_id,
                 )
         answers = [
             {"prediction": prediction, "model": model.name, "version": model.version,
@@ -177,29 +184,16 @@ class Protocol:
             reply.headers.append((b"x-prediction-id", _header_value(ids[0])))
         return reply
 
-    def record(
-        self,
-        model: Model,
-        *,
-        prediction_id: str,
-        rows: int,
-        columns: dict[str, Array],
-        outputs: dict[str, Array],
-        request_id: str,
-        entity_id: str = "",
-    ) -> None:
-        """Hand a scored request to the prediction log, when there is one."""
-        if self._log is not None:
-            self._log.offer(
-                prediction_id=prediction_id,
-                rows=rows,
-                model=model,
-                route="web",
-                columns=columns,
-                outputs=outputs,
-                request_id=request_id,
-                entity_id=entity_id,
-            )
+    def _user_id(self, request: Request) -> str:
+        """Who asks; empty when nobody said, or at a length that is no id."""
+        given = request.headers.get(self._user_header)
+        if given is not None:
+            found = given.decode("latin-1")
+        elif b"cookie" in request.headers:
+            found = request.cookie(self._settings.user_cookie)
+        else:
+            return ""
+        return found if len(found) <= LONGEST_ID else ""
 
     async def score(self, model: Model, columns: dict[str, Array], rows: int) -> dict[str, Array]:
         """Score checked columns where it disturbs other requests least.
@@ -273,8 +267,8 @@ def _take_ids(records: list[Any]) -> tuple[list[str], list[str]]:
         found = []
         for field in ID_FIELDS:
             value = record.pop(field, "")
-            if type(value) is not str or len(value) > _LONGEST_ID:
-                raise RequestError(f"{field} must be a string of at most {_LONGEST_ID} characters")
+            if type(value) is not str or len(value) > LONGEST_ID:
+                raise RequestError(f"{field} must be a string of at most {LONGEST_ID} characters")
             found.append(value)
         ids.append(found[0] or new_id())
         entities.append(found[1])

@@ -150,7 +150,7 @@ class Service:
                 body = compress(body, encoding)
                 headers.append((b"content-encoding", encoding.encode()))
         headers.append((b"content-length", b"%d" % len(body)))
-        if b"x-request-id" in request.headers or b"traceparent" in request.headers:
+        if request.names_itself:
             headers.append((b"x-request-id", request.request_id.encode()))
         if self.draining:
             headers.append((b"connection", b"close"))

@@ -18,8 +18,10 @@ COLUMNS: Final = (
     "y",
     "request_id",
     "ts_ms",
+    "user_id",
+    "revision",
 )
-"""Columns of the table ``predictions``, in order."""
+"""Columns of the table ``predictions``, in order; new ones are added at the end."""
 
 
 class Scored(NamedTuple):
@@ -38,15 +40,18 @@ class Scored(NamedTuple):
     entity_id: str
     ts_ms: int
     """UTC, milliseconds."""
+    user_id: str
+    """Who asked, as the settings' header or cookie says; empty when neither was sent."""
+    revision: str
+    """Revision that this process belongs to; empty when nobody told it."""
 
 
 def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
     """The rows of the table, values in the order of :data:`COLUMNS`."""
-    one = scored.rows == 1
     for row in range(scored.rows):
         outputs = {name: cell(array[row]) for name, array in scored.outputs.items()}
         yield (
-            scored.prediction_id if one else f"{scored.prediction_id}:{row}",
+            scored.prediction_id if scored.rows == 1 else f"{scored.prediction_id}:{row}",
             scored.entity_id,
             scored.model,
             scored.version,
@@ -55,6 +60,8 @@ def table_rows(scored: Scored) -> Iterator[tuple[Any, ...]]:
             orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
             scored.request_id,
             scored.ts_ms,
+            scored.user_id,
+            scored.revision,
         )
 
 

@@ -16,11 +16,13 @@ Row = tuple[Any, ...]
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS predictions ("
     "prediction_id TEXT, entity_id TEXT, model TEXT, version TEXT, route TEXT, "
-    "features_hash TEXT, y TEXT, request_id TEXT, ts_ms BIGINT, "
+    "features_hash TEXT, y TEXT, request_id TEXT, ts_ms BIGINT, user_id TEXT, revision TEXT, "
     "PRIMARY KEY (prediction_id, model, version))",
     "CREATE TABLE IF NOT EXISTS feedback ("
     "prediction_id TEXT PRIMARY KEY, outcome TEXT, ts_ms BIGINT, times BIGINT)",
 )
+_ADDED: Final = ("user_id", "revision")
+"""Columns that tables made by earlier versions do not have."""
 _Y: Final = COLUMNS.index("y")
 _KEEP: Final = ", ".join(
     f"{name} = excluded.{name}"
@@ -122,6 +124,10 @@ class SqliteStore:
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 for table in _TABLES:
                     self._db.execute(table)
+                there = {row[1] for row in self._db.execute("PRAGMA table_info(predictions)")}
+                for name in _ADDED:
+                    if name not in there:
+                        self._db.execute(f"ALTER TABLE predictions ADD COLUMN {name} TEXT")
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}") from error
 
@@ -157,7 +163,8 @@ class PostgresStore:
         self._url = url
         self._lock = threading.Lock()
         self._db: psycopg.Connection[Any] | None = None
-        self._execute([(table, [()]) for table in _TABLES])
+        more = [f"ALTER TABLE predictions ADD COLUMN IF NOT EXISTS {name} TEXT" for name in _ADDED]
+        self._execute([(statement, [()]) for statement in (*_TABLES, *more)])
 
     def write(self, rows: Sequence[Row]) -> None:
         self._execute([(_insert("%s"), rows)])
@@ -175,15 +182,27 @@ class PostgresStore:
         with self._lock:
             try:
                 if self._db is None or self._db.closed:
-                    self._db = self._psycopg.connect(self._url, connect_timeout=3)
+                    # No prepared statements: poolers that hand out connections by transaction,
+                    # and the tables' own ALTER, take them away between two writes.
+                    self._db = self._psycopg.connect(
+                        self._url, connect_timeout=3, prepare_threshold=None
+                    )
                 with self._db.transaction(), self._db.cursor() as cursor:
                     for statement, rows in statements:
-                        cursor.executemany(statement.encode(), rows)
+                        cursor.executemany(statement.encode(), map(_without_nul, rows))
                 self._db.commit()
             except self._psycopg.Error as error:
                 if self._db is not None:
                     self._db.close()
                 raise StoreError(f"postgresql: {' '.join(str(error).split())}") from error
+
+
+def _without_nul(row: Row) -> Row:
+    """PostgreSQL's text cannot hold NUL: a caller's id with one would cost all rows beside it."""
+    return tuple(
+        value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+        for value in row
+    )
 
 
 def open_store(url: str) -> Store:

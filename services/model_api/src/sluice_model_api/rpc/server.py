@@ -12,9 +12,9 @@ import grpc.aio
 from sluice_model_api import __version__
 from sluice_model_api.errors import ModelApiError, RequestError
 from sluice_model_api.http.exchange import new_id
-from sluice_model_api.http.protocol import EXTENSIONS
+from sluice_model_api.http.protocol import EXTENSIONS, LONGEST_ID, SHADOW
+from sluice_model_api.parts import Parts
 from sluice_model_api.rpc.messages import message_classes
-from sluice_model_api.serve import Parts
 from sluice_model_api.settings import SettingsError
 from sluice_model_api.tensors import Array, from_bytes, from_values, to_bytes
 from sluice_model_api.wire.v2 import check_tensor
@@ -43,7 +43,7 @@ _CONTENTS: Final = {
 }
 """Field of typed values per datatype; FP16 has none and must be sent raw."""
 
-Method = Callable[[Any], Awaitable[Any]]
+Method = Callable[[Any, Any], Awaitable[Any]]
 
 
 class RpcServer:
@@ -105,7 +105,7 @@ class RpcServer:
             try:
                 if name == "ModelInfer":
                     model, version = message.model_name, message.model_version
-                return await method(message)
+                return await method(message, context)
             except ModelApiError as error:
                 code = error.status
                 await context.abort(_CODES.get(code, grpc.StatusCode.INTERNAL), str(error))
@@ -121,24 +121,24 @@ class RpcServer:
             response_serializer=lambda message: message.SerializeToString(),
         )
 
-    async def _live(self, _request: Any) -> Any:
+    async def _live(self, _request: Any, _context: Any) -> Any:
         return self._messages["ServerLiveResponse"](live=True)
 
-    async def _ready(self, _request: Any) -> Any:
+    async def _ready(self, _request: Any, _context: Any) -> Any:
         ready = self._parts.repository.ready and not self._parts.service.draining
         return self._messages["ServerReadyResponse"](ready=ready)
 
-    async def _model_ready(self, request: Any) -> Any:
+    async def _model_ready(self, request: Any, _context: Any) -> Any:
         entry = self._parts.repository.entry(request.name, request.version)
         ready = entry.model is not None and not self._parts.service.draining
         return self._messages["ModelReadyResponse"](ready=ready)
 
-    async def _server_metadata(self, _request: Any) -> Any:
+    async def _server_metadata(self, _request: Any, _context: Any) -> Any:
         return self._messages["ServerMetadataResponse"](
             name="sluice-model-api", version=__version__, extensions=EXTENSIONS
         )
 
-    async def _model_metadata(self, request: Any) -> Any:
+    async def _model_metadata(self, request: Any, _context: Any) -> Any:
         manifest = self._parts.repository.entry(request.name, request.version).manifest
         return self._messages["ModelMetadataResponse"](
             name=manifest.name,
@@ -148,7 +148,7 @@ class RpcServer:
             outputs=[_tensor(spec) for spec in manifest.outputs],
         )
 
-    async def _index(self, request: Any) -> Any:
+    async def _index(self, request: Any, _context: Any) -> Any:
         rows = [
             {
                 "name": entry.manifest.name,
@@ -160,7 +160,7 @@ class RpcServer:
         ]
         return self._messages["RepositoryIndexResponse"](models=rows)
 
-    async def _infer(self, request: Any) -> Any:
+    async def _infer(self, request: Any, context: Any) -> Any:
         injector = self._parts.injector
         if injector.on_requests:
             await injector.before(_never_gone)
@@ -173,14 +173,19 @@ class RpcServer:
                 known = ", ".join(model.output_names)
                 raise RequestError(f"output {name[:80]!r} is unknown; outputs are {known}")
         outputs = await self._parts.protocol.score(model, columns, rows)
-        self._parts.protocol.record(
-            model,
-            prediction_id=request.id or new_id(),
-            rows=rows,
-            columns=columns,
-            outputs=outputs,
-            request_id=request.id,
-        )
+        metadata = dict(context.invocation_metadata() or ())
+        if self._parts.log is not None and SHADOW.decode() not in metadata:
+            user_id = metadata.get(self._parts.settings.user_header, "")
+            self._parts.log.offer(
+                prediction_id=request.id or new_id(),
+                rows=rows,
+                model=model,
+                route="web",
+                columns=columns,
+                outputs=outputs,
+                request_id=request.id,
+                user_id=user_id if isinstance(user_id, str) and len(user_id) <= LONGEST_ID else "",
+            )
         return self._messages["ModelInferResponse"](
             model_name=model.name,
             model_version=model.version,

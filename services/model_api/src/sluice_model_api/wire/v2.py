@@ -115,18 +115,21 @@ def build_request(document: dict[str, Any], model: Model, binary: _Binary) -> In
         raise RequestError(f"inputs must be a list of tensors, got {got}")
     specs = model.contract.inputs
     columns: dict[str, Array] = {}
+    from_json = []
     for entry in inputs:
         name, column = _input(entry, specs, binary)
         if name in columns:
             raise RequestError(f"input '{name}' appears twice")
         columns[name] = column
+        if "data" in entry:
+            from_json.append(name)
     binary.finish()
     if len(columns) != len(specs):
         missing = [name for name in specs if name not in columns]
         raise RequestError(
             f"input '{missing[0]}' is missing; model {model.name} takes {', '.join(specs)}"
         )
-    rows = model.contract.check_columns(columns)
+    rows = model.contract.check_columns(columns, finite=from_json)
     outputs = (
         _outputs(document.get("outputs"), model, binary_all)
         if binary_all or "outputs" in document

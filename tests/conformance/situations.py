@@ -1,0 +1,142 @@
+"""Each strategy in each situation: what becomes of the candidate, and what it costs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tests.conformance.catalog import Scenario
+from tests.conformance.story import Story, Then
+
+RPS = 50
+
+End = Callable[[Then], Then]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What is the matter with a candidate, or with the world round it."""
+
+    faults: Mapping[str, float] = field(default_factory=dict)
+    """Of the candidate."""
+    during: Callable[[Story], None] | None = None
+    """What happens after the candidate was deployed."""
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    rps: float = RPS
+    laptop: bool = True
+    """Whether it is worth real processes, and the server of the stories can do it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What must come of it."""
+
+    end: End
+    within_s: float
+    harmed: float = 0.0
+    lost: int = 0
+
+
+def _flapping(story: Story) -> None:
+    story.when.live()
+    for _ in range(4):
+        story.when.after(3).killed("v2").after(3)
+
+
+def _incident(story: Story) -> None:
+    when = story.when
+    when.live()
+    when.faults("v1", error_rate=0.3).faults("v2", error_rate=0.3)
+    when.after(15)
+    when.faults("v1").faults("v2")
+
+
+SITUATIONS: Mapping[str, Situation] = {
+    "good": Situation(),
+    "failing": Situation(faults={"error_rate": 0.2}),
+    "slow": Situation(faults={"latency_ms": 2_000.0}),
+    "dead": Situation(faults={"error_rate": 1.0}),
+    "wrong predictions": Situation(faults={"wrong_rate": 1.0}, laptop=False),
+    "no traffic": Situation(rps=0.0, policy={"deadline": "10s"}),
+    "flapping": Situation(during=_flapping),
+    "one sick pod": Situation(faults={"pod_error_rate": 0.5}),
+    "cold start": Situation(
+        faults={"latency_ms": 2_000.0, "slow_rate": 0.08, "cold_s": 5.0, "start_s": 4.0},
+        policy={"warmUp": "10s"},
+    ),
+    "shared incident": Situation(during=_incident),
+    "never ready": Situation(faults={"start_s": 1_000.0}),
+}
+
+POLICY = {"minBake": "5s", "warmUp": "0s", "deadline": "2m"}
+
+
+def _promoted(then: Then) -> Then:
+    return then.promoted()
+
+
+def _failed(then: Then) -> Then:
+    return then.aborted("CheckFailed")
+
+
+def _never_ready(then: Then) -> Then:
+    return then.aborted("ProgressDeadlineExceeded")
+
+
+def _undecided(then: Then) -> Then:
+    return then.held("DeadlineExceeded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A strategy, and what it makes of each situation."""
+
+    spec: Mapping[str, Any]
+    expected: Mapping[str, Expected]
+
+
+CANARY = Row(
+    spec={"canary": {}},
+    expected={
+        "good": Expected(end=_promoted, within_s=60),
+        "failing": Expected(end=_failed, within_s=30, harmed=20),
+        # Nobody knows of an answer that takes two seconds before they are over.
+        "slow": Expected(end=_failed, within_s=30, harmed=60),
+        "dead": Expected(end=_failed, within_s=20, harmed=20),
+        "wrong predictions": Expected(end=_promoted, within_s=60),
+        "no traffic": Expected(end=_undecided, within_s=30),
+        "flapping": Expected(end=_promoted, within_s=90),
+        "one sick pod": Expected(end=_failed, within_s=30, harmed=20),
+        "cold start": Expected(end=_promoted, within_s=60, harmed=20),
+        "shared incident": Expected(end=_promoted, within_s=120, harmed=400),
+        "never ready": Expected(end=_never_ready, within_s=70),
+    },
+)
+
+STRATEGIES: Mapping[str, Row] = {"canary": CANARY}
+
+
+def _tell(row: Row, situation: Situation, expected: Expected, story: Story) -> None:
+    given, when, then = story.given, story.when, story.then
+    given.strategy(**row.spec).slo(0.95).slo(0.9, le_s="1")
+    given.policy(**{**POLICY, **situation.policy}).stable("v1").traffic(situation.rps)
+    when.candidate("v2", **situation.faults)
+    if situation.during is not None:
+        situation.during(story)
+    expected.end(then.within(expected.within_s))
+    then.harmed(at_most=expected.harmed).lost(expected.lost)
+
+
+def scenarios() -> list[Scenario]:
+    """One scenario a strategy and situation."""
+    return [
+        Scenario(
+            group="situations",
+            row=strategy,
+            column=name,
+            tell=partial(_tell, row, SITUATIONS[name], expected),
+            laptop=SITUATIONS[name].laptop,
+        )
+        for strategy, row in STRATEGIES.items()
+        for name, expected in row.expected.items()
+    ]
