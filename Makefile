@@ -92,6 +92,10 @@ format: $(STAMP)  ## put the code into the project's format
 fuzz: $(STAMP)  ## a million random inputs to the parsers of specs, routing and counters (FUZZ=n)
 	@$(BIN)/python -m benchmarks.fuzz --inputs $(or $(FUZZ),1000000)
 
+.PHONY: fuzz-api
+fuzz-api: $(STAMP) models  ## requests made from the model API's own OpenAPI page, good and bad (ARGS='--examples 500')
+	@$(BIN)/python -m benchmarks.fuzz_api .artifacts/models $(ARGS)
+
 ##@ Measure
 .PHONY: bench
 bench: bench-detection bench-router  ## every benchmark, one after the other

@@ -179,6 +179,18 @@ class Server:
                 total += int(fields[11]) + int(fields[12])
         return total / TICKS_PER_S
 
+    def threads_cpu_s(self) -> float:
+        """CPU time so far of the threads that live now, seconds, to the nanosecond.
+
+        For differences over a few requests, where ticks of 10 ms are too coarse.
+        """
+        total = 0
+        for pid in self.processes():
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with suppress(OSError):
+                    total += int(path.read_text().split()[0])
+        return total / 1e9
+
     def rss_mb(self) -> float:
         """Resident memory of the process tree, MB of 2²⁰ bytes as `ps` and `top` count."""
         total = 0

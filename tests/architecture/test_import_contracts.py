@@ -111,6 +111,12 @@ def test_all_contracts_hold(tree: Tree) -> None:
             id="model-api-knows-sluice",
         ),
         pytest.param(
+            "services/model_api/src/sluice_model_api/rpc/messages.py",
+            "import sluice_model_api.serve",
+            "model-api",
+            id="grpc-knows-the-process-it-runs-in",
+        ),
+        pytest.param(
             "services/router/src/sluice_router/main.py",
             "import sluice_model_api.model",
             "distributions",

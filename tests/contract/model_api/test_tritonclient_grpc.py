@@ -105,6 +105,31 @@ def test_the_callers_faults_have_the_callers_codes(
         client.infer(model, tensor(rows))
 
 
+def test_a_mirrored_call_writes_no_prediction_and_others_say_who_asked(tmp_path: Path) -> None:
+    store = tmp_path / "p.jsonl"
+    with running(
+        linear_bundle(tmp_path / "b"),
+        tmp_path / "log",
+        MODEL_API_GRPC_PORT="0",
+        MODEL_API_PREDICTIONS_URL=f"jsonl:{store}",
+        MODEL_API_REVISION="a1b2",
+    ) as started:
+        events = map(orjson.loads, started.log.splitlines())
+        port = next(event["port"] for event in events if event["event"] == "server.listening_grpc")
+        with triton.InferenceServerClient(f"127.0.0.1:{port}") as made:
+            made.infer("tiny", tensor(), request_id="m", headers={"x-sluice-shadow": "1"})
+            made.infer("tiny", tensor(), request_id="u", headers={"x-user-id": "ann"})
+            made.infer("tiny", tensor(), request_id="n")
+    # What waited was written before the process ended.
+    rows = [orjson.loads(line) for line in store.read_bytes().splitlines()]
+    assert [(row["prediction_id"], row["user_id"], row["revision"]) for row in rows] == [
+        ("u:0", "ann", "a1b2"),
+        ("u:1", "ann", "a1b2"),
+        ("n:0", "", "a1b2"),
+        ("n:1", "", "a1b2"),
+    ]
+
+
 def test_grpc_costs_nothing_when_it_is_off(tmp_path: Path) -> None:
     with running(linear_bundle(tmp_path / "b"), tmp_path / "log") as started:
         maps = Path(f"/proc/{started.process.pid}/maps").read_text()

@@ -285,6 +285,27 @@ async def test_a_wrong_path_method_or_token_answers_in_the_same_shape(
         pytest.param(
             "POST", "/feedback", b'{"prediction_id":"a"}', "outcome", id="feedback-without-outcome"
         ),
+        pytest.param(
+            "POST",
+            "/feedback",
+            b'{"prediction_id":"a","outcome":{"x":36893488147419103232}}',
+            "cannot be kept as JSON",
+            id="feedback-over-64-bits",
+        ),
+        pytest.param(
+            "POST",
+            "/feedback",
+            b'{"prediction_id":"a","outcome":NaN}',
+            "cannot be kept as JSON",
+            id="feedback-nan",
+        ),
+        pytest.param(
+            "POST",
+            "/feedback",
+            b'{"prediction_id":"\\ud800","outcome":1}',
+            "prediction_id",
+            id="feedback-half-a-character",
+        ),
         pytest.param("POST", "/v2/repository/index", b"[]", "JSON object", id="index-a-list"),
         pytest.param("POST", "/v2/repository/index", b"{", "not JSON", id="index-not-json"),
     ],

@@ -1,6 +1,8 @@
 """Random inputs to the parsers of requests: answered or refused, never broken."""
 
+import gc
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -19,6 +21,23 @@ NUMBERS = [name for name in DTYPES if name != "BYTES"]
 def test_a_few_thousand_random_requests_are_answered_or_refused() -> None:
     for seed in range(3_000):
         inference.check(random.Random(seed))
+
+
+def test_random_requests_leave_nothing_in_memory() -> None:
+    for seed in range(500):
+        inference.check(random.Random(seed))
+    tracemalloc.start()
+    try:
+        held = []
+        for first in (1_000, 2_000, 3_000):
+            for seed in range(first, first + 700):
+                inference.check(random.Random(seed))
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # Seven hundred requests that each kept one tensor would be some 100 kB more.
+    assert held[2] - held[1] < 30_000, held
 
 
 def test_the_fuzz_target_notices_a_parser_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,28 @@ def test_what_the_log_has_no_room_for_is_dropped_and_counted(tmp_path: Path) -> 
     assert log.written == len(store.rows) == 10
 
 
+@pytest.mark.parametrize(("waiting", "most"), [(200, 30), (4_000, 200)])
+def test_what_waits_is_written_a_few_rows_at_a_time(
+    tmp_path: Path, waiting: int, most: int
+) -> None:
+    class Counting(SlowStore):
+        sizes: list[int] = []  # noqa: RUF012  # one store per test
+
+        def write(self, rows: Sequence[Any]) -> None:
+            super().write(rows)
+            self.sizes.append(len(rows))
+
+    made = parts(linear_bundle(tmp_path / "b"))
+    store = Counting()
+    log = PredictionLog(store, sample=1.0, room=10_000)
+    for number in range(waiting):
+        offer(log, made, number)
+    store.release.set()
+    log.close()
+    assert log.written == waiting
+    assert max(store.sizes) <= most
+
+
 def test_sampling_keeps_the_same_ids_on_every_replica(tmp_path: Path) -> None:
     made = parts(linear_bundle(tmp_path / "b"))
     kept = []

@@ -45,6 +45,14 @@ async def restarted(platform: LocalPlatform, times: int) -> Replicas:
     return await one(platform)
 
 
+async def test_a_replica_is_told_which_revision_it_belongs_to(platform: LocalPlatform) -> None:
+    command = ["sh", "-c", "echo I am $SLUICE_REVISION >&2; exit 3"]
+    await platform.scale(workload(command=command), 1)
+    assert (await restarted(platform, 1)).message.startswith(
+        "taxi-v1-0: exited with status 3: I am v1 "
+    )
+
+
 async def test_a_crash_loop_says_how_it_ended_and_what_it_said_last(
     platform: LocalPlatform,
 ) -> None:

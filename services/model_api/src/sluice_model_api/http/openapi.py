@@ -20,6 +20,10 @@ _ERROR: Document = {
         }
     },
 }
+_LOCAL_TIME = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
+)
 _TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "O": "string"}
 
 
@@ -211,7 +215,7 @@ def _field(spec: InputSpec) -> Document:
         schema["maximum"] = spec.maximum
     if spec.format == "datetime":
         # Not the format date-time, which demands a zone.
-        schema["pattern"] = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?$"
+        schema["pattern"] = _LOCAL_TIME
     for size in reversed(spec.shape[1:]):
         schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
     if spec.description:

@@ -1,15 +1,17 @@
 """The routes that FastAPI serves: documentation, faults on demand and feedback."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 
 from sluice_model_api import __version__
@@ -30,6 +32,16 @@ class Feedback(BaseModel):
     """Id that the prediction was answered with, or the caller's own."""
     outcome: float | str | bool | dict[str, Any]
     """The true value, or values by name; sent again, the last one counts."""
+
+    @model_validator(mode="after")
+    def _writable(self) -> "Feedback":
+        """Refuse what no store could give back as it was sent."""
+        try:
+            json.dumps(self.outcome, allow_nan=False)
+            orjson.dumps((self.prediction_id, self.outcome))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"cannot be kept as JSON: {error}") from error
+        return self
 
 
 def make_rest(

@@ -20,7 +20,6 @@ def fit(task: Task, version: Version, matrix: Array, label: Array, *, seed: int)
         select = ColumnTransformer([("chosen", StandardScaler(), chosen)])
         model: Any = make_pipeline(select, LinearRegression())
     else:
-        # HistGradientBoosting is the better learner but does not convert to ONNX.
         model = GradientBoostingRegressor(
             n_estimators=160 if task.output == "duration" else 60,
             max_depth=5 if task.output == "duration" else 3,
