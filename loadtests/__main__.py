@@ -5,6 +5,7 @@ that a gate of a release (``kind: load``) can be this command.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Options that every way to run a load test has."""
     add = parser.add_argument
-    add("--url", default="http://127.0.0.1:8080", help="the server (default %(default)s)")
+    add("--url", default=_default_url(), help="the server (default %(default)s)")
     add("--slo", action="append", default=[], metavar="FILE", help="file with SLOs")
     add("--threshold", action="append", default=[], metavar="TEXT", help='k6: "p(95)<200"')
     add("--locustfile", "-f", type=Path, default=HERE / "locustfile.py")
@@ -38,6 +39,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, default=1, help="generator processes")
     add("--late-ms", type=int, default=10, help="arrivals begun later than this are late")
     add("--out", type=Path, default=OUT, help="folder for run.json, report.html, junit.xml")
+
+
+def _default_url() -> str:
+    # as a gate of a release, the candidate is asked
+    return os.environ.get("SLUICE_CANDIDATE_URL") or "http://127.0.0.1:8080"
 
 
 def asked_of(options: argparse.Namespace, **others: object) -> Asked:

@@ -164,6 +164,14 @@ def test_bad_input_is_one_clear_line(
     assert "Traceback" not in caught
 
 
+def test_as_a_gate_it_asks_the_candidate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLUICE_CANDIDATE_URL", "http://127.0.0.1:9")
+    assert main(["--threshold", "rate<0.01", "--out", str(tmp_path)]) == 69
+    assert "no server answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
 def test_a_file_without_an_slo_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(
