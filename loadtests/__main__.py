@@ -50,8 +50,8 @@ def asked_of(options: argparse.Namespace, **others: object) -> Asked:
     """What the common options ask for."""
     fields = {
         "url": options.url,
-        "run_file": options.out / "run.json",
-        "locustfile": options.locustfile,
+        "run_file": options.out.absolute() / "run.json",
+        "locustfile": options.locustfile.absolute(),
         "processes": options.processes,
         "tags": options.tags,
         "late_ms": options.late_ms,
@@ -60,6 +60,11 @@ def asked_of(options: argparse.Namespace, **others: object) -> Asked:
         **others,
     }
     return Asked(**fields)
+
+
+def placed(profile: str) -> str:
+    """A profile's file by its whole path, because locust runs in the project's folder."""
+    return str(Path(profile).absolute()) if Path(profile).is_file() else profile
 
 
 def judge_words(options: argparse.Namespace, run_file: Path, folder: Path) -> list[str]:
@@ -100,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--rate must be above 0 requests per second")
     asked = asked_of(
         options,
-        profile=options.profile,
+        profile=placed(options.profile),
         rate=options.rate,
         length=options.length,
         stop_early=options.stop_early,

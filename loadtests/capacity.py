@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def measure(rate: float) -> LoadRun:
         asked: Asked = asked_of(options, profile="constant", rate=rate, length=options.each)
-        file = Path(options.out) / f"run-{rate:g}.json"
+        file = Path(options.out).absolute() / f"run-{rate:g}.json"
         return run(replace(asked, run_file=file, stop_early=True))
 
     try:

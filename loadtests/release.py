@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.__main__ import OUT, Parser, add_common, asked_of, said
+from loadtests.__main__ import OUT, Parser, add_common, asked_of, placed, said
 from loadtests.asked import objectives_of, seconds_of
 from loadtests.run import ROOT, probe, read_back, start
 from sluice.analysis.load import LoadRules
@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     folder = ROOT / ".sluice-load"
     asked = asked_of(
         options,
-        profile=get("profile"),
+        profile=placed(get("profile")),
         rate=get("rate"),
         length=f"{_LONGEST_S:g}s" if get("profile") == "constant" else "",
     )
