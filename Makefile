@@ -55,7 +55,7 @@ test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k
 
 .PHONY: e2e-laptop
 e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real load
-	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+	@$(BIN)/pytest -q -m e2e tests/e2e tests/loadtests $(ARGS)
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m e2e tests/conformance $(ARGS)
 
 .PHONY: conformance

@@ -77,7 +77,7 @@ def test_a_wrong_url_is_told_and_not_judged(
     assert "the requests are wrong (path, body, host)" in capfd.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_dead_server_stops_the_run_early(serve: Serve, tmp_path: Path) -> None:
     words = ["--rate", "60", "--length", "60s", "--threshold", "rate<0.01", "--stop-early"]
     _, counted = load(serve("--share", "1"), tmp_path, *words)
@@ -85,7 +85,7 @@ def test_a_dead_server_stops_the_run_early(serve: Serve, tmp_path: Path) -> None
     assert counted.duration_s < 45
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_processes_share_the_rate_and_lose_no_count(serve: Serve, tmp_path: Path) -> None:
     asked = Asked(
         url=serve(),
@@ -116,7 +116,7 @@ def test_tags_choose_tasks(serve: Serve, tmp_path: Path) -> None:
     assert set(counted.codes) == {"200"}
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_percentiles_of_a_stalled_server_are_the_true_ones(serve: Serve, tmp_path: Path) -> None:
     draw, at, due = random.Random(8), 0.0, [0.0]
     while at < 3 * PERIOD_S:
