@@ -98,7 +98,7 @@ fuzz-api: $(STAMP) models  ## requests made from the model API's own OpenAPI pag
 
 ##@ Measure
 .PHONY: bench
-bench: bench-detection bench-router  ## every benchmark, one after the other
+bench: bench-detection bench-router bench-shadow  ## every benchmark, one after the other
 
 .PHONY: bench-detection
 bench-detection: $(STAMP)  ## requests to detect, false rollbacks and harm, beside the peers' rules (ARGS='--quick')
@@ -108,6 +108,10 @@ bench-detection: $(STAMP)  ## requests to detect, false rollbacks and harm, besi
 .PHONY: bench-router
 bench-router: $(STAMP)  ## CPU per request over bare weighted Envoy; time from decision to effect
 	@$(BIN)/python -m benchmarks.router $(ARGS)
+
+.PHONY: bench-shadow
+bench-shadow: $(STAMP)  ## what mirroring adds for users with healthy, dead, slow and hanging shadows; what capture costs
+	@$(BIN)/python -m benchmarks.shadow $(ARGS)
 
 .PHONY: bench-model-api
 bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a bare app, MLServer and KServe

@@ -231,6 +231,11 @@ class Agent:
         """What is served, by release."""
         return {release: served.fragment for release, served in self._releases.items()}
 
+    def fragment(self, release: str) -> Fragment | None:
+        """What is served of one release."""
+        served = self._releases.get(release)
+        return served.fragment if served else None
+
     def _ack(self, release: str) -> Ack:
         served = self._releases.get(release)
         generation = served.fragment.routing.generation if served and served.confirmed else 0

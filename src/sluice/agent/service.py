@@ -89,7 +89,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 
 def _capturing(agent: Agent, release: str) -> Routing | None:
-    fragment = agent.fragments.get(release)
+    fragment = agent.fragment(release)
     if fragment is None or fragment.routing.capture is None:
         return None
     return fragment.routing

@@ -1,7 +1,6 @@
 """Pairs of answers as JSON, from agents to the controller. Strict, like every parser here."""
 
 import base64
-import binascii
 from typing import Annotated, Any
 
 import orjson
@@ -126,7 +125,7 @@ def decode_pairs(data: bytes) -> PairBatch:
                 )
             ]
         ) from error
-    except binascii.Error as error:
+    except ValueError as error:
         raise SpecError([Fault(path="pairs", reason=f"a body is not base64: {error}")]) from error
     return PairBatch(
         pairs=pairs,

@@ -1,5 +1,7 @@
 """What is kept of a release: its checkpoint, and in the log every decision and used poll."""
 
+from dataclasses import replace
+
 import structlog
 
 from sluice.ports import Clock, Journal, Notifier
@@ -58,7 +60,8 @@ class Keeper:
             "at_ms": view.at_ms,
             "pass_number": core.state.pass_number,
             "weight_bp": core.state.weight_bp,
-            "verdict": verdict,
+            # The worst differences hardly change from poll to poll: decisions have them.
+            "verdict": replace(verdict, differences=()),
             "snapshots": view.snapshots,
         }
         await self._journal.append(core.state.release, plain(entry))

@@ -93,12 +93,7 @@ class ShadowJudge:
         memory = memory_of(core) or Memory(stage=state.stage, rules=rules)
         if (memory.stage, memory.rules) != (state.stage, rules):
             memory = Memory(stage=state.stage, rules=rules, cursors=memory.cursors)
-        test = ShadowTest(
-            margin=rules.max_disagreement,
-            noisy=rules.noise_bp > 0,
-            alpha=core.config.alpha,
-            beta=core.config.beta,
-        )
+        test = shadow_test(core, rules)
         for _ in range(_PAGES):
             batch = await self._pairs.read(state.release, memory.cursors)
             memory.cursors = dict(batch.cursors)
@@ -114,6 +109,16 @@ class ShadowJudge:
                 break
         core.apart[self.name] = _MEMORY.dump_python(memory, mode="json")
         return verdict_of(memory, test, at_ms)
+
+
+def shadow_test(core: Core, rules: ShadowRules) -> ShadowTest:
+    """How the running pass judges its pairs."""
+    return ShadowTest(
+        margin=rules.max_disagreement,
+        noisy=rules.noise_bp > 0,
+        alpha=core.config.alpha,
+        beta=core.config.beta,
+    )
 
 
 def take(memory: Memory, test: ShadowTest, pairs: Sequence[Pair]) -> None:

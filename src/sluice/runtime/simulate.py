@@ -5,7 +5,6 @@ the stated probability of the revision that got them. Everything else (counters,
 machine) is what runs in production.
 """
 
-import math
 import os
 import random
 from collections import Counter
@@ -30,6 +29,8 @@ from sluice.nouns import (
 )
 from sluice.reports.model import SimulationResult
 from sluice.runtime.core import Core, View
+from sluice.runtime.draws import binomial
+from sluice.runtime.simulated_pairs import SimulatedPairs
 from sluice.spec import AnalysisSettings
 
 STABLE, CANDIDATE = RevisionId("stable"), RevisionId("candidate")
@@ -172,6 +173,8 @@ class _World:
     sums: dict[RevisionId, _Sums] = field(
         default_factory=lambda: {STABLE: _Sums(), CANDIDATE: _Sums()}
     )
+    copied: _Sums = field(default_factory=_Sums)
+    pairs: SimulatedPairs = field(default_factory=SimulatedPairs)
     core: Core = field(init=False)
 
     def __post_init__(self) -> None:
@@ -186,8 +189,15 @@ class _World:
     def tick(self, ms: int) -> None:
         """Requests come in under the present weights; then the controller looks."""
         self.now_ms += ms
-        self._traffic(ms / 1000)
-        self.core.poll(View(at_ms=self.now_ms, replicas=self._replicas(), snapshots=self._read()))
+        copied = self._traffic(ms / 1000)
+        self.core.poll(
+            View(
+                at_ms=self.now_ms,
+                replicas=self._replicas(),
+                snapshots=self._read(),
+                decider=self.pairs.look(self.core, self.now_ms, *copied),
+            )
+        )
         self._acknowledge()
 
     def answer(self) -> None:
@@ -204,7 +214,8 @@ class _World:
         if state.acknowledged < state.generation:
             self.core.acknowledged(self.now_ms, state.generation)
 
-    def _traffic(self, seconds: float) -> None:
+    def _traffic(self, seconds: float) -> tuple[int, int]:
+        """One interval; how many requests were copied, and how many of the copies failed."""
         self.carry += self.scenario.rps * seconds
         requests = int(self.carry)
         self.carry -= requests
@@ -222,27 +233,36 @@ class _World:
         rates = self.scenario.candidate_bad if faulty else self.scenario.stable_bad
         self._count(CANDIDATE, ours, rates)
         self._count(STABLE, requests - ours, self.scenario.stable_bad)
+        mirrored = [arm.weight_bp for arm in routing.mirrored] if routing else []
+        copies = binomial(self.random, requests, max(mirrored, default=0) / 10_000)
+        failed = self._add(self.copied, copies, rates)
+        return copies, failed
 
     def _count(self, revision: RevisionId, requests: int, rates: Mapping[str, float]) -> None:
-        sums = self.sums[revision]
+        worst = self._add(self.sums[revision], requests, rates)
+        if revision == CANDIDATE:
+            self.harmed += worst
+
+    def _add(self, sums: _Sums, requests: int, rates: Mapping[str, float]) -> int:
+        """Bad answers of the objective that has most."""
         sums.total += requests
         worst = 0
         for objective in self.scenario.settings.objectives:
             bad = binomial(self.random, requests, rates.get(objective.name, 0.0))
             sums.bad[objective.name] = sums.bad.get(objective.name, 0) + bad
             worst = max(worst, bad)
-        if revision == CANDIDATE:
-            self.harmed += worst
+        return worst
 
     def _read(self) -> tuple[Snapshot, ...]:
         objectives = self.scenario.settings.objectives
+        known = (
+            (CANDIDATE, Purpose.LIVE, self.sums[CANDIDATE]),
+            (STABLE, Purpose.LIVE, self.sums[STABLE]),
+            (CANDIDATE, Purpose.MIRROR, self.copied),
+        )
         arms = tuple(
-            ArmCounts(
-                revision=revision,
-                purpose=Purpose.LIVE,
-                counts=_counts(objectives, self.sums[revision]),
-            )
-            for revision in (CANDIDATE, STABLE)
+            ArmCounts(revision=revision, purpose=purpose, counts=_counts(objectives, sums))
+            for revision, purpose, sums in known
         )
         return (Snapshot(router="router", epoch="1", taken_ms=self.now_ms, arms=arms),)
 
@@ -276,22 +296,3 @@ def _counts(objectives: tuple[Objective, ...], sums: _Sums) -> Counts:
 
 def _workload(revision: RevisionId) -> Workload:
     return Workload(release="simulated", revision=revision, template={})
-
-
-def binomial(source: random.Random, n: int, p: float) -> int:
-    """One draw from Bin(n, p), exact, by waiting times: about n·min(p, 1-p) random numbers."""
-    if p <= 0.0 or n <= 0:
-        return 0
-    if p >= 1.0:
-        return n
-    if p > 0.5:
-        return n - binomial(source, n, 1.0 - p)
-    scale = math.log1p(-p)
-    hits, place = 0, 0
-    while True:
-        # Compared before it is rounded: at the smallest rates the wait is infinite.
-        wait = math.log(1.0 - source.random()) / scale
-        if wait > n or place + int(wait) + 1 > n:
-            return hits
-        place += int(wait) + 1
-        hits += 1

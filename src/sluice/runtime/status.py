@@ -261,6 +261,9 @@ def _next_decision(state: State, plan: Plan) -> str:
     if deadline is not None:
         policy = state.at_stage.on_inconclusive
         end = f"; {policy} in {duration(max(0, deadline - state.stage_ms))} (deadline)"
+    shadow = state.at_rung.shadow
+    if shadow is not None:
+        return f"goes on when {shadow.pairs:,} pairs of answers are judged{end}"
     if state.verdict is VerdictKind.PASSED:
         return f"promotes in {duration(bake)} (minBake){end}" if bake > 0 else "promotes now"
     baked = f" and {duration(bake)} more of minBake are over" if bake > 0 else ""

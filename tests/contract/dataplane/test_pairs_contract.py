@@ -36,7 +36,8 @@ async def begin(rig: Rig, routing: Routing) -> PairBatch:
 
 async def captured(rig: Rig, routing: Routing, start: PairBatch, count: int) -> list[Pair]:
     """So many pairs, and no more."""
-    found, cursors = [], start.cursors
+    found: list[Pair] = []
+    cursors = start.cursors
     while len(found) < count:
         batch = await rig.pairs.read(routing.release, cursors)
         found += batch.pairs

@@ -1,9 +1,11 @@
 """Captured answers become pairs: in any order, once, in bounded memory."""
 
+import random
 from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
+from benchmarks.fuzzing import pairs as fuzzing
 from tests.contract.dataplane.test_pairs_contract import V1, V2, shadowed
 
 from sluice.agent.captures import _OVERHEAD_BYTES, Captures
@@ -195,3 +197,8 @@ def test_pairs_are_the_same_after_the_wire(desk: Desk) -> None:
 def test_what_is_no_page_of_pairs_is_refused(wrong: bytes, where: str) -> None:
     with pytest.raises(SpecError, match=where):
         decode_pairs(wrong)
+
+
+def test_mutated_pages_and_answers_are_refused_or_kept_whole() -> None:
+    for seed in range(500):
+        fuzzing.check(random.Random(seed))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from tests.unit.runtime.world import NAME, V1, V2, World, plan
+from tests.unit.runtime.world import NAME, SETTINGS, V1, V2, World, plan
 
 from sluice.analysis.shadow import CHECK
 from sluice.engine.plan import ArmSpec, Exit, Fixed, Plan, Rung, Stage
@@ -23,6 +23,7 @@ from sluice.nouns import (
     VerdictKind,
 )
 from sluice.runtime.shadow import WORST_KEPT, memory_of
+from sluice.runtime.simulate import Scenario, one_run
 
 RULES = ShadowRules(pairs=400, compare=(FieldRule(field="fare", atol=0.5),), max_disagreement=0.02)
 Said = Callable[[int], dict[str, object]]
@@ -108,6 +109,7 @@ async def test_enough_pairs_that_agree_end_the_stage_and_no_more() -> None:
     verdict = await seconds(world, 3, same)
     assert verdict.kind is VerdictKind.INCONCLUSIVE
     assert "300 of 400 pairs judged" in verdict.reason
+    assert "when 400 pairs of answers are judged" in world.status().next
     await seconds(world, 1, same)
     status = world.status()
     assert [rung.state for rung in status.rungs][:2] == ["done", "active"]
@@ -256,3 +258,19 @@ async def test_what_is_remembered_is_bounded() -> None:
     record = world.loop.releases[NAME].core.apart["shadow"]
     assert len(orjson.dumps(record)) < 16_000
     assert math.isfinite(record["state"]["peak"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "outcome"), [pytest.param(0.0, "promoted", id="good"), (0.5, "aborted")]
+)
+def test_a_plan_with_a_shadow_is_simulated_with_its_pairs(bad: float, outcome: str) -> None:
+    scenario = Scenario(
+        plan=shadow_plan(),
+        settings=SETTINGS,
+        stable_bad={},
+        candidate_bad={"availability": bad},
+        rps=100,
+    )
+    run = one_run(scenario, seed=3)
+    assert run.outcome == outcome
+    assert run.harmed == 0

@@ -13,7 +13,8 @@ from tests.unit.runtime.world import SETTINGS, plan
 from sluice.engine.canary import GateStep, Pause, SetWeight
 from sluice.nouns import Objective
 from sluice.reports.model import SimulationResult
-from sluice.runtime.simulate import binomial, simulate
+from sluice.runtime.draws import binomial
+from sluice.runtime.simulate import simulate
 
 SLO_99 = replace(
     SETTINGS,
