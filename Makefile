@@ -31,6 +31,23 @@ down: $(STAMP)  ## stop everything that `up` started, without losing a request
 models: $(STAMP)  ## train the taxi models and write their bundles (TRIPS=file.csv)
 	@$(BIN)/python -m sluice_model_api.training.build --out .artifacts/models --if-missing
 
+##@ Load
+PROFILE ?= constant
+SLO ?= examples/taxi/slo.yaml
+STRATEGY ?= canary
+
+.PHONY: load
+load: $(STAMP)  ## run a traffic profile and judge it (SLO=file PROFILE=name RATE=n LENGTH=2m URL=http://host)
+	@$(BIN)/python -m loadtests --slo $(SLO) --profile $(PROFILE) $(if $(URL),--url $(URL)) $(if $(RATE),--rate $(RATE)) $(if $(LENGTH),--length $(LENGTH)) $(ARGS)
+
+.PHONY: capacity
+capacity: $(STAMP)  ## find the highest rate that keeps the SLO (SLO=file URL=http://host ARGS='--to 500')
+	@$(BIN)/python -m loadtests.capacity --slo $(SLO) $(if $(URL),--url $(URL)) $(ARGS)
+
+.PHONY: load-release
+load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary)
+	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
+
 ##@ Develop
 .PHONY: test
 test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k name')
@@ -38,7 +55,7 @@ test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k
 
 .PHONY: e2e-laptop
 e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real load
-	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+	@$(BIN)/pytest -q -m e2e tests/e2e tests/loadtests $(ARGS)
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m e2e tests/conformance $(ARGS)
 
 .PHONY: conformance
@@ -103,6 +120,10 @@ bench-controller: $(STAMP)  ## CPU and memory of one controller with 1,000 relea
 .PHONY: bench-model-api
 bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a bare app, MLServer and KServe
 	@$(BIN)/python -m benchmarks.model_api $(ARGS)
+
+.PHONY: bench-loadgen
+bench-loadgen: $(STAMP)  ## the load generator beside fortio and stock locust; percentiles under stalls
+	@$(BIN)/python -m benchmarks.loadgen $(ARGS)
 
 ##@ Keep house
 .PHONY: sync

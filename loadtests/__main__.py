@@ -5,6 +5,7 @@ that a gate of a release (``kind: load``) can be this command.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Options that every way to run a load test has."""
     add = parser.add_argument
-    add("--url", default="http://127.0.0.1:8080", help="the server (default %(default)s)")
+    add("--url", default=_default_url(), help="the server (default %(default)s)")
     add("--slo", action="append", default=[], metavar="FILE", help="file with SLOs")
     add("--threshold", action="append", default=[], metavar="TEXT", help='k6: "p(95)<200"')
     add("--locustfile", "-f", type=Path, default=HERE / "locustfile.py")
@@ -40,12 +41,17 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=OUT, help="folder for run.json, report.html, junit.xml")
 
 
+def _default_url() -> str:
+    # as a gate of a release, the candidate is asked
+    return os.environ.get("SLUICE_CANDIDATE_URL") or "http://127.0.0.1:8080"
+
+
 def asked_of(options: argparse.Namespace, **others: object) -> Asked:
     """What the common options ask for."""
     fields = {
         "url": options.url,
-        "run_file": options.out / "run.json",
-        "locustfile": options.locustfile,
+        "run_file": options.out.absolute() / "run.json",
+        "locustfile": options.locustfile.absolute(),
         "processes": options.processes,
         "tags": options.tags,
         "late_ms": options.late_ms,
@@ -54,6 +60,11 @@ def asked_of(options: argparse.Namespace, **others: object) -> Asked:
         **others,
     }
     return Asked(**fields)
+
+
+def placed(profile: str) -> str:
+    """A profile's file by its whole path, because locust runs in the project's folder."""
+    return str(Path(profile).absolute()) if Path(profile).is_file() else profile
 
 
 def judge_words(options: argparse.Namespace, run_file: Path, folder: Path) -> list[str]:
@@ -94,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--rate must be above 0 requests per second")
     asked = asked_of(
         options,
-        profile=options.profile,
+        profile=placed(options.profile),
         rate=options.rate,
         length=options.length,
         stop_early=options.stop_early,

@@ -1,6 +1,7 @@
 """One load test in processes of its own: checked first, run by locust, its counts read back."""
 
 import os
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -104,7 +105,11 @@ def start(asked: Asked) -> "subprocess.Popen[str]":
     words += ["--late-ms", str(asked.late_ms), "--max-in-flight", str(asked.max_in_flight)]
     words += ["--rate", str(asked.rate)] if asked.rate else []
     words += ["--length", asked.length] if asked.length else []
-    words += ["--processes", str(asked.processes)] if asked.processes > 1 else []
+    if asked.processes > 1:
+        port = str(_free_port())  # several load tests on one machine must not meet
+        words += ["--processes", str(asked.processes)]
+        words += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+        words += ["--master-port", port]
     words += ["--tags", *asked.tags] if asked.tags else []
     words += ["--stop-early"] if asked.stop_early else []
     for name in asked.slo:
@@ -119,6 +124,12 @@ def start(asked: Asked) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def read_back(path: Path, output: str) -> LoadRun:

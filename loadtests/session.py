@@ -20,6 +20,7 @@ from sluice.reports import document
 
 COUNTS = "sluice-counts"
 BEGIN = "sluice-begin"
+END = "sluice-end"
 CODES = {
     VerdictKind.PASSED: 0,
     VerdictKind.FAILED: 1,
@@ -48,10 +49,12 @@ class Session:
         self.merged = Counts()
         self.begun_s = 0.0
         self.stopped_early = ""
+        self._over = False
         self._index, self._of, self._ended = 0, 1, 0
         runner = environment.runner
         if isinstance(runner, WorkerRunner):
             runner.register_message(BEGIN, self._told)
+            runner.register_message(END, self._stopping)
         if isinstance(runner, MasterRunner):
             runner.register_message(COUNTS, self._heard)
         environment.events.test_start.add_listener(self._start)
@@ -70,6 +73,7 @@ class Session:
         runner = self.environment.runner
         self.merged, self.begun_s, self.stopped_early = Counts(), 0.0, ""
         self.arrivals.counts.take()
+        self._over = False
         if isinstance(runner, MasterRunner):
             self._of, self._ended = len(runner.clients), 0
             for index, client in enumerate(sorted(runner.clients)):
@@ -95,7 +99,13 @@ class Session:
             self.arrivals.begin(self.profile, index=self._index, of=self._of)
 
     def _stopping(self, **_: Any) -> None:
-        if not isinstance(self.environment.runner, MasterRunner):
+        runner = self.environment.runner
+        if isinstance(runner, MasterRunner):
+            # locust tells its workers only after test_stop: what is under way would be missing
+            for client in list(runner.clients):
+                runner.send_message(END, {}, client)
+        elif not self._over:
+            self._over = True
             self.arrivals.end(patience_s=self._patience_s())
             self._send(last=True)
 

@@ -120,8 +120,8 @@ def test_commands_in_prose_exist() -> None:
             if words[0] == "sluice" and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]):
                 options = [word.partition("=")[0] for word in words[2:] if word.startswith("-")]
                 command = COMMANDS.get(words[1])
-                if len(words) > 2:
-                    command = getattr(command, "commands", {}).get(words[2], command)
+                for word in words[2:3]:
+                    command = getattr(command, "commands", {}).get(word, command)
                 known = {o for p in command.params for o in p.opts} if command else set()
                 wrong = [option for option in options if option not in known | {"--help"}]
                 found += [f"{page.name}: {code}"] if command is None or wrong else []

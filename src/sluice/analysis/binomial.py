@@ -86,9 +86,9 @@ def requests_to_decide(
 
     def decided(requests: float) -> bool:
         n = requests / effect
-        if share < limit:
-            return upper_bound(share * n, n, confidence=confidence) <= limit
-        return lower_bound(share * n, n, confidence=confidence) > limit
+        if share < limit:  # the upper bound is at most the limit
+            return _incomplete_beta(limit, share * n + 1.0, n - share * n) >= confidence
+        return _incomplete_beta(limit, share * n, n - share * n + 1.0) < 1.0 - confidence
 
     high = 16.0
     while not decided(high):

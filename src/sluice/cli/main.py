@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from sluice.cli import assign, deploy, drift, look, offline, service, slo, verbs
+from sluice.cli import assign, deploy, drift, look, offline, service, slo, slofile, verbs
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
 from sluice.errors import SluiceError, SpecError
@@ -55,7 +55,16 @@ GROUPS: tuple[tuple[str, str, str, tuple[tuple[Callable[..., object], str], ...]
         BEFORE,
         "slo",
         "One SLO file for checks, load tests and alerts.",
-        ((slo.check, "sluice slo check run.json --slo slo.yaml --html report.html"),),
+        (
+            (slo.check, "sluice slo check run.json --slo slo.yaml --html report.html"),
+            (slofile.validate, "sluice slo validate -f slo.yaml"),
+            (slofile.export, "sluice slo export -f slo.yaml --to prometheusrule"),
+            (
+                slofile.init,
+                "sluice slo init --name taxi --rps 50 --latency 99:300 --availability 99.9 "
+                "--callers people --changes 24h",
+            ),
+        ),
     ),
 )
 """Help panel, name, meaning and verbs (function and example) of every group of verbs."""

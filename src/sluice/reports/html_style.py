@@ -105,7 +105,7 @@ thead th { border-top: 0; }
 footer { margin-top: 1.5rem; color: var(--soft); font-size: .875rem; }
 @media (max-width: 44rem) {
   .chart { margin-left: 2.7rem; }
-  thead { position: absolute; clip-path: inset(50%); }
+  thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   tr { display: block; border-top: 1px solid var(--line); padding: .4rem 0; }
   td, td.number-cell {
     display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0;

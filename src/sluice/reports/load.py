@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sluice.analysis.latency import EDGES_MS, quantile_ms
 from sluice.analysis.load import STANDARD, LoadRules, LoadVerdict, judge
 from sluice.analysis.loadrun import Cell, LoadRun
-from sluice.nouns import Objective
+from sluice.nouns import Objective, VerdictKind
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
@@ -78,6 +78,7 @@ def load_report(
     *,
     baseline: LoadRun | None = None,
     windows: Sequence[tuple[str, float, float]] = (),
+    changes: Sequence[tuple[str, float, float]] = (),
 ) -> LoadReport:
     """Judge a run and put together all that is shown of it.
 
@@ -87,6 +88,8 @@ def load_report(
         rules: How sure to be.
         baseline: An earlier run to compare with.
         windows: (name, from, to) in seconds: parts to be judged on their own.
+        changes: The same round changes of routing: too short for an objective, long enough to say
+            that nothing was lost.
     """
     whole = run.whole()
     names = run.versions
@@ -114,7 +117,8 @@ def load_report(
         windows=tuple(
             _part(name, _alone(run.between(start, end)), objectives, rules)
             for name, start, end in windows
-        ),
+        )
+        + tuple(_change(name, run.between(start, end)) for name, start, end in changes),
         baseline=_changes(run, baseline, objectives, rules) if baseline else (),
         baseline_latencies=(latencies("", baseline.whole()),) if baseline else (),
     )
@@ -139,6 +143,13 @@ def _alone(run: LoadRun) -> LoadRun:
 
 def _part(name: str, run: LoadRun, objectives: Sequence[Objective], rules: LoadRules) -> Part:
     return Part(name=name, verdict=judge(run, objectives, rules), lost=run.whole().lost)
+
+
+def _change(name: str, run: LoadRun) -> Part:
+    whole = run.whole()
+    kind = VerdictKind.FAILED if whole.lost else VerdictKind.PASSED
+    reason = f"{whole.lost} of {whole.total} requests were lost"
+    return Part(name=name, verdict=LoadVerdict(kind=kind, reason=reason), lost=whole.lost)
 
 
 def _changes(
