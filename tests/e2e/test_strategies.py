@@ -33,7 +33,7 @@ def test_a_switch_is_undone_in_one_change_and_loses_nothing(story: Story) -> Non
     given.policy(**RULES).stable("v1").traffic(rps=50)
     when.candidate("v2")
     then.stands_at("gate go").candidate_weight(0)
-    when.verb("approve", "--gate", "go")
+    when.verb("approve", "go")
     then.promoted("v2")
     when.verb("undo")
     then.aborted("Undone").lost(0)
