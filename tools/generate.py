@@ -13,6 +13,7 @@ from tools import (
     generate_diagrams,
     generate_index,
     generate_settings,
+    generate_ways,
     goldens,
     reference,
 )
@@ -39,6 +40,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/conformance.md": generate_conformance.page,
     "docs/reference/settings.md": generate_settings.page,
     "docs/explanation/machine.md": generate_diagrams.page,
+    "docs/explanation/ways.md": generate_ways.page,
     "docs/decisions/README.md": generate_index.index,
     "docs/README.md": generate_index.contents,
     **_golden(goldens.plan, "tests/golden/plan", ".json"),

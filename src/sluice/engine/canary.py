@@ -17,7 +17,7 @@ from sluice.engine.plan import (
 )
 from sluice.nouns import Ask, Match, Purpose, Shield
 
-CHECKS = ("slo", "regression", "non-inferiority")
+CHECKS = ("slo", "regression", "latency-order", "client-errors", "srm", "non-inferiority")
 """Checks that act while a candidate has live traffic."""
 
 

@@ -36,7 +36,7 @@ def rolling_stage(
 
     Returns:
         A rung for each batch of ``surge + unavailable`` replicas, and rungs for its pause and gate;
-        the last ends in promotion.
+        the last waits for the verdict ``passed`` and for minBake.
     """
     # Stable keeps one replica until the promotion, so without surge the candidate's last waits.
     full = min(replicas, replicas + surge - 1)
@@ -65,6 +65,7 @@ def rolling_stage(
                 arms = (*arms, preview)
             named = replace(batch_rung, name=f"gate {asked.name}", gates=(asked,), arms=arms)
             rungs.append(named)
+    rungs.append(replace(batch_rung, name="bake", exit=Exit(passed=True)))
     return Stage(
         strategy="rolling",
         rungs=tuple(rungs),
