@@ -52,7 +52,7 @@ class Rolls(Driver):
             serving = sum(min(state.ready_of(r), size) for r, size in state.sizes)
             assert serving >= plan.enough, (state.sizes, state.ready)
 
-    def step(self, kind: VerdictKind = VerdictKind.INCONCLUSIVE) -> None:
+    def step(self, kind: VerdictKind = VerdictKind.PASSED) -> None:
         self.observe()
         self.look()
         self.judge(kind)
@@ -129,7 +129,18 @@ def test_weight_follows_ready_replicas_and_batches_follow_one_another() -> None:
         "batch 2 of 4",
         "batch 3 of 4",
         "batch 4 of 4",
+        "bake",
     ]
+
+
+def test_the_last_batch_is_promoted_only_when_the_candidate_passed() -> None:
+    driver = started(rolling(4, 1, 0))
+    for _ in range(LONG):
+        driver.step(VerdictKind.INCONCLUSIVE)
+    assert (driver.state.mode, driver.state.at_rung.name) == (Mode.RUNNING, "bake")
+    assert driver.served == {V2: 8_000, V1: 2_000}
+    driver.until(Mode.STEADY)
+    assert driver.state.stable == V2
 
 
 def test_without_surge_stable_gives_up_a_replica_for_the_candidates_first() -> None:

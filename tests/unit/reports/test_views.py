@@ -32,6 +32,7 @@ from sluice.reports.explain import explain_view, history_view
 from sluice.reports.glyphs import ASCII
 from sluice.reports.passes import passes
 from sluice.reports.plan import plan_report, plan_view
+from sluice.reports.plan_goals import goal_line
 from sluice.reports.release_view import release_view
 from sluice.reports.releases import decision_line, releases_table, status_line
 from sluice.reports.simulation import quantile, simulation_view
@@ -226,7 +227,8 @@ def test_a_batch_exposes_the_share_of_its_replicas() -> None:
 
 def test_a_test_says_what_it_lacks_to_be_planned() -> None:
     (line,) = plan_report(compiled("all-stages")).tests
-    assert line == "tip: give its baseline and deviation to learn how many users the test needs"
+    assert line.lacks == "baseline and deviation"
+    assert "baseline and deviation" in goal_line(line)
 
 
 def test_a_step_that_no_check_watches_has_no_bound() -> None:

@@ -152,8 +152,8 @@ GOALS = {"goals": [{"name": "tip", "kind": "binary"}], "horizon": {"users": 100}
 )
 def test_every_strategy_can_be_simulated(strategy: dict[str, object], unseen: bool) -> None:
     what = _plan_of(**strategy)
-    rates = {"stable_bad": {"availability": 0.005}, "rps": 50, "runs": 5, "processes": 1}
-    good = simulate(what, SLO_99, candidate_bad={"availability": 0.005}, **rates)  # type: ignore[arg-type]
+    rates = {"stable_bad": {"availability": 0.001}, "rps": 50, "runs": 5, "processes": 1}
+    good = simulate(what, SLO_99, candidate_bad={"availability": 0.001}, **rates)  # type: ignore[arg-type]
     assert good.outcomes == {"promoted": 5}
     if not unseen:
         dead = simulate(what, SLO_99, candidate_bad={"availability": 1.0}, **rates)  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ def rolling(replicas: int, surge: int, unavailable: int) -> Plan:
         stages=(stage,),
         surge=surge,
         unavailable=unavailable,
+        min_bake_ms=5_000,
         progress_deadline_ms=30_000,
     )
 
