@@ -162,7 +162,7 @@ def _mark(
         epoch=snapshot.epoch,
         revision=arm.revision,
         purpose=arm.purpose,
-        counts=tuple([arm.of(objective) for objective in objectives]),
+        counts=tuple([objective.on(arm) for objective in objectives]),
         shielded=arm.shielded,
         total=counts.total,
         client_errors=counts.client_errors,
