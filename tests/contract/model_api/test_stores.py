@@ -199,12 +199,14 @@ async def test_who_asked_and_what_answered_are_written_with_the_prediction(
 ) -> None:
     made = parts(taxi_bundle(tmp_path / "b"), predictions_url=kept.url, revision="a1b2")
     async with client(made) as http:
-        for name, headers in {
+        asking: dict[str, dict[str, str | bytes]] = {
             "header": {"x-user-id": "ann", "cookie": "sluice_uid=cid"},
+            "umlaut": {"x-user-id": "jürgen".encode()},
             "cookie": {"cookie": "a=b; sluice_uid=bob; c=d"},
             "nobody": {},
             "endless": {"x-user-id": "u" * 300},
-        }.items():
+        }
+        for name, headers in asking.items():
             answer = await http.post(
                 "/predict", json=TRIP | {"prediction_id": name}, headers=headers
             )
@@ -213,6 +215,7 @@ async def test_who_asked_and_what_answered_are_written_with_the_prediction(
     found = {row["prediction_id"]: (row["user_id"], row["revision"]) for row in kept.predictions()}
     assert found == {
         "header": ("ann", "a1b2"),
+        "umlaut": ("jürgen", "a1b2"),
         "cookie": ("bob", "a1b2"),
         "nobody": ("", "a1b2"),
         "endless": ("", "a1b2"),

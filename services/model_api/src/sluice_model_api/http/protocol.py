@@ -188,7 +188,8 @@ class Protocol:
         """Who asks; empty when nobody said, or at a length that is no id."""
         given = request.headers.get(self._user_header)
         if given is not None:
-            found = given.decode("latin-1")
+            # Routers draw by the bytes, and outcomes name users in UTF-8.
+            found = given.decode("utf-8", "replace")
         elif b"cookie" in request.headers:
             found = request.cookie(self._settings.user_cookie)
         else:
