@@ -13,11 +13,7 @@ from tests.conformance.results import keep
 from tests.conformance.story import Story
 from tests.conformance.suite import SCENARIOS
 
-QUICK = (
-    "situations/canary/slow",
-    "verbs/at-a-gate/promote-full",
-    "kills/half-of-the-traffic/agent",
-)
+QUICK = ("situations/canary/slow", "verbs/at-a-gate/promote-full")
 """Told in every run of the tests; the others by ``make e2e-laptop``."""
 
 pytestmark = pytest.mark.timeout(420)

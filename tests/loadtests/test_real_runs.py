@@ -47,7 +47,7 @@ def test_a_server_with_errors_fails(serve: Serve, tmp_path: Path) -> None:
     assert counted.codes["500"] == counted.whole().errors > 50
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_too_few_requests_are_inconclusive(
     serve: Serve, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,7 +57,7 @@ def test_too_few_requests_are_inconclusive(
     assert "more requests decide" in capfd.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_rate_that_cannot_be_reached_is_invalid(
     serve: Serve, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,7 +101,7 @@ def test_processes_share_the_rate_and_lose_no_count(serve: Serve, tmp_path: Path
     assert abs(counted.whole().total - 480) < 4 * 480**0.5
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_tags_choose_tasks(serve: Serve, tmp_path: Path) -> None:
     url = serve("--path", "/other")
     asked = Asked(

@@ -70,7 +70,7 @@ class Rolling(Related):
     max_unavailable: Amount = "25%"
     """Replicas below ``replicas`` that may be ready: a number, or a share rounded down."""
     pause: BatchPause | None = None
-    """Look at each batch for so long before the next."""
+    """Look at each batch for so long before the next; left out: two polls."""
     gate: GateRef | None = None
     """Asked after each batch but the last; the name gets the batch's number."""
     shield: ShieldSpec | None = None

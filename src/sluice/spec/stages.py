@@ -23,6 +23,8 @@ from sluice.spec.strategy import StageModel
 
 PREVIEW = preview_arm(Match(header=PREVIEW_HEADER, value=PREVIEW_VALUE))
 """How a canary's gates reach the candidate."""
+LEAST_LOOKS = 2
+"""Polls that see a batch before the next one: the first may have begun before its requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def _stage(
                 replicas=release.spec.replicas,
                 surge=bounds.surge,
                 unavailable=bounds.unavailable,
-                hold_ms=part.pause.duration_ms if part.pause else 0,
+                hold_ms=part.pause.duration_ms if part.pause else LEAST_LOOKS * rules.poll_ms,
                 gate=part.gate.name if part.gate else "",
                 ask=part.gate.ask if part.gate else None,
                 preview=PREVIEW,
