@@ -170,7 +170,8 @@ ROLLING = Row(
         "good": Expected(end=_promoted, within_s=60),
         "failing": Expected(end=_failed, within_s=30, harmed=60),
         "slow": Expected(end=_failed, within_s=30, harmed=RPS * 3),
-        "dead": Expected(end=_failed, within_s=20, harmed=60),
+        # Half of the replicas in the first batch, and at most three looks.
+        "dead": Expected(end=_failed, within_s=20, harmed=RPS * 1.5),
         "wrong predictions": Expected(end=_promoted, within_s=60),
         "no traffic": Expected(end=_undecided, within_s=40),
         "flapping": Expected(end=_promoted, within_s=90),
