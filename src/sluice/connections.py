@@ -1,7 +1,7 @@
 """HTTP connections that are kept, one client for each address; where an agent listens."""
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -20,6 +20,9 @@ class AgentAddress:
     url: str
     """``http://10.0.0.7:9901``; any host when ``uds`` is set."""
     uds: Path | None = None
+    awaited: bool = field(default=True, compare=False)
+    """False: told everything as well, but nobody waits for its answer. A router that is not ready
+    gets no new users; those that it still has must not keep a failed candidate."""
 
 
 class Connections(Generic[K]):
@@ -62,11 +65,15 @@ class AgentConnections(Connections[AgentAddress]):
     Args:
         agents: Returns the routers there are now; asked at every call.
         token: What the agents want to see.
-        timeout_s: Longest wait for one agent, seconds.
+        timeout: Longest wait for one agent; seconds, or one for each part of a request.
     """
 
     def __init__(
-        self, agents: Callable[[], Sequence[AgentAddress]], *, token: SecretStr, timeout_s: float
+        self,
+        agents: Callable[[], Sequence[AgentAddress]],
+        *,
+        token: SecretStr,
+        timeout: float | httpx.Timeout,
     ) -> None:
         headers = {"authorization": f"Bearer {token.get_secret_value()}"}
 
@@ -75,7 +82,7 @@ class AgentConnections(Connections[AgentAddress]):
             return httpx.AsyncClient(
                 base_url=agent.url,
                 headers=headers,
-                timeout=timeout_s,
+                timeout=timeout,
                 transport=transport,
                 trust_env=False,
             )

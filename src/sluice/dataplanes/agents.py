@@ -29,12 +29,14 @@ EPOCH_HEADER = "x-sluice-epoch"
 
 
 class AgentDataPlane(AgentConnections):
-    """Pushes to all agents at once, and answers when the slowest has.
+    """Pushes to all agents at once, and answers when the slowest that is awaited has.
 
     Args:
         agents: Returns the routers there are now; asked at every call.
         token: What the agents want to see.
         timeout_s: Longest wait for one agent, seconds; above Envoy's own time to acknowledge.
+        connect_s: Longest wait for a connection, seconds: an agent that is there accepts at once,
+            and one on a dead machine must not hold the others for the whole of ``timeout_s``.
         epoch: Returns the number of the present leadership, which only grows: agents refuse what
             comes with a smaller one than they have seen. None: there is no other controller.
     """
@@ -45,10 +47,20 @@ class AgentDataPlane(AgentConnections):
         *,
         token: SecretStr,
         timeout_s: float = 15.0,
+        connect_s: float = 3.0,
         epoch: Callable[[], int | None] = lambda: None,
     ) -> None:
-        super().__init__(agents, token=token, timeout_s=timeout_s)
+        timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        super().__init__(agents, token=token, timeout=timeout)
         self._epoch = epoch
+        self._unawaited: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._unawaited:
+            task.cancel()
+        await asyncio.gather(*self._unawaited, return_exceptions=True)
+        await super().close()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -104,7 +116,7 @@ class AgentDataPlane(AgentConnections):
 
         agents = self._agents()
         errors = await self._outcomes(agents, post)
-        if agents and len(errors) == len(agents):
+        if errors and len(errors) == sum(agent.awaited for agent in agents):
             raise TransientError("; ".join(str(error) for error in errors.values()))
 
     async def acks(self) -> Sequence[Ack]:
@@ -127,7 +139,7 @@ class AgentDataPlane(AgentConnections):
 
     async def _everywhere(self, act: Callable[[AgentAddress], Awaitable[None]]) -> None:
         agents = self._agents()
-        if not agents:
+        if not any(agent.awaited for agent in agents):
             raise TransientError("there is no router to push to")
         errors = await self._outcomes(agents, act)
         refused = [str(error) for error in errors.values() if isinstance(error, RoutingRefused)]
@@ -148,10 +160,16 @@ class AgentDataPlane(AgentConnections):
                 errors[agent] = error
 
         await self._close_gone(agents)
+        for agent in agents:
+            if not agent.awaited:
+                task = asyncio.create_task(one(agent))
+                self._unawaited.add(task)
+                task.add_done_callback(self._unawaited.discard)
         async with asyncio.TaskGroup() as group:
             for agent in agents:
-                group.create_task(one(agent))
-        return errors
+                if agent.awaited:
+                    group.create_task(one(agent))
+        return {agent: error for agent, error in errors.items() if agent.awaited}
 
     async def _ask(
         self, agent: AgentAddress, method: str, path: str, content: bytes | None = None

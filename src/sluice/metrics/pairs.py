@@ -28,7 +28,7 @@ class RouterPairs(AgentReader):
         token: SecretStr,
         timeout_s: float = 5.0,
     ) -> None:
-        super().__init__(agents, token=token, timeout_s=timeout_s)
+        super().__init__(agents, token=token, timeout=timeout_s)
 
     async def read(self, release: str, after: Mapping[str, str]) -> PairBatch:
         """What every router captured of a release since its cursor.

@@ -30,7 +30,7 @@ class RouterCounters(AgentReader):
         token: SecretStr,
         timeout_s: float = 5.0,
     ) -> None:
-        super().__init__(agents, token=token, timeout_s=timeout_s)
+        super().__init__(agents, token=token, timeout=timeout_s)
         self._last: dict[tuple[str, str], Snapshot] = {}
 
     async def read(self) -> Mapping[str, tuple[Snapshot, ...]]:
