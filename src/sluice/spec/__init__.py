@@ -1,5 +1,6 @@
 """Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
 
+from sluice.spec.cluster import SLO_LABEL, from_cluster, slos_from_cluster, to_cluster
 from sluice.spec.compile import to_plan
 from sluice.spec.lint import LintWarning, lint
 from sluice.spec.loader import Documents, Text, from_objects, load, to_object
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_OBJECTIVES",
     "DEFAULT_POLICY",
     "SLO",
+    "SLO_LABEL",
     "AnalysisSettings",
     "Documents",
     "LintWarning",
@@ -31,6 +33,7 @@ __all__ = [
     "Text",
     "analysis_settings",
     "format_duration",
+    "from_cluster",
     "from_objects",
     "lint",
     "load",
@@ -38,6 +41,8 @@ __all__ = [
     "parse_duration",
     "revision_of",
     "schema_of",
+    "slos_from_cluster",
+    "to_cluster",
     "to_object",
     "to_plan",
     "variants_of",
