@@ -2,6 +2,7 @@
 
 from sluice.spec.cluster import SLO_LABEL, from_cluster, slos_from_cluster, to_cluster
 from sluice.spec.compile import to_plan
+from sluice.spec.links import Where
 from sluice.spec.lint import LintWarning, lint
 from sluice.spec.loader import Documents, Text, from_objects, load, to_object
 from sluice.spec.places import Place
@@ -31,6 +32,7 @@ __all__ = [
     "Release",
     "ReleasePolicy",
     "Text",
+    "Where",
     "analysis_settings",
     "format_duration",
     "from_cluster",
