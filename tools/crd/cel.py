@@ -53,7 +53,7 @@ def short(value: str) -> str:
 
 
 def has(*keys: str, of: str = "self") -> str:
-    """Whether every field on a way is there, such as ``has(a.b) && has(a.b.c)``."""
+    """Whether every field on a way is there; CEL asks one by one."""
     at = of
     tests = []
     for key in keys:

@@ -70,18 +70,18 @@ SCALING = {"maxReplicas": 6}
         ),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(
-    changes: dict[str, Any], path: str, reason: str
-) -> None:
+def test_sizes_that_do_not_fit_are_refused(changes: dict[str, Any], path: str, reason: str) -> None:
     assert faults(changes) == {path: reason}
 
 
 def test_an_autoscaler_without_metrics_keeps_to_80_percent_of_the_cpu() -> None:
     scaling = release(spec__autoscaling=SCALING).spec.autoscaling
-    assert scaling is not None and scaling.cpu == 80
+    assert scaling is not None
+    assert scaling.cpu == 80
     metrics = [{"type": "Pods", "pods": {"metric": {"name": "queue"}}}]
     scaling = release(spec__autoscaling={**SCALING, "metrics": metrics}).spec.autoscaling
-    assert scaling is not None and scaling.cpu is None
+    assert scaling is not None
+    assert scaling.cpu is None
     assert scaling.metrics == tuple(metrics)
 
 
@@ -96,4 +96,5 @@ def test_an_autoscaler_without_metrics_keeps_to_80_percent_of_the_cpu() -> None:
 )
 def test_a_budget_spares_replicas(budget: dict[str, Any], spared: int) -> None:
     given = release(spec__disruptionBudget=budget).spec.disruption_budget
-    assert given is not None and given.spared(4) == spared
+    assert given is not None
+    assert given.spared(4) == spared
