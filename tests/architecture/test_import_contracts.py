@@ -99,6 +99,12 @@ def test_all_contracts_hold(tree: Tree) -> None:
             id="ports-know-adapters",
         ),
         pytest.param(
+            "src/sluice/connections.py",
+            "import sluice.metrics.codec",
+            "layers",
+            id="connections-know-who-uses-them",
+        ),
+        pytest.param(
             "src/sluice/runtime/tally.py",
             "import sluice.laptop.library",
             "layers",
@@ -130,6 +136,18 @@ def test_all_contracts_hold(tree: Tree) -> None:
             "import sluice.testing.clock",
             "no-fakes-shipped",
             id="runtime-uses-a-fake",
+        ),
+        pytest.param(
+            "src/sluice/platforms/clock.py",
+            "import kubernetes",
+            "one-client",
+            id="a-platform-knows-the-client",
+        ),
+        pytest.param(
+            "src/sluice/kube/limits.py",
+            "import sluice.platforms.clock",
+            "layers",
+            id="kube-knows-a-platform",
         ),
     ],
 )

@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
+from sluice.connections import AgentAddress, AgentConnections
 from sluice.dataplanes.codec import (
     decode_ack,
     decode_acks,
@@ -26,23 +24,21 @@ T = TypeVar("T")
 REFUSED = frozenset({httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentAddress:
-    """Where one router's agent listens."""
-
-    name: str
-    url: str
-    """``http://10.0.0.7:9901``; any host when ``uds`` is set."""
-    uds: Path | None = None
+EPOCH_HEADER = "x-sluice-epoch"
+"""Carries the number of the leadership that speaks, on everything that changes a router."""
 
 
-class AgentDataPlane:
-    """Pushes to all agents at once, and answers when the slowest has.
+class AgentDataPlane(AgentConnections):
+    """Pushes to all agents at once, and answers when the slowest that is awaited has.
 
     Args:
         agents: Returns the routers there are now; asked at every call.
         token: What the agents want to see.
         timeout_s: Longest wait for one agent, seconds; above Envoy's own time to acknowledge.
+        connect_s: Longest wait for a connection, seconds: an agent that is there accepts at once,
+            and one on a dead machine must not hold the others for the whole of ``timeout_s``.
+        epoch: Returns the number of the present leadership, which only grows: agents refuse what
+            comes with a smaller one than they have seen. None: there is no other controller.
     """
 
     def __init__(
@@ -51,28 +47,20 @@ class AgentDataPlane:
         *,
         token: SecretStr,
         timeout_s: float = 15.0,
+        connect_s: float = 3.0,
+        epoch: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self._agents = agents
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"}
-        self._timeout_s = timeout_s
-        self._clients: dict[AgentAddress, httpx.AsyncClient] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.close()
+        timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        super().__init__(agents, token=token, timeout=timeout)
+        self._epoch = epoch
+        self._unawaited: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close all connections."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        for task in self._unawaited:
+            task.cancel()
+        await asyncio.gather(*self._unawaited, return_exceptions=True)
+        await super().close()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -128,7 +116,7 @@ class AgentDataPlane:
 
         agents = self._agents()
         errors = await self._outcomes(agents, post)
-        if agents and len(errors) == len(agents):
+        if errors and len(errors) == sum(agent.awaited for agent in agents):
             raise TransientError("; ".join(str(error) for error in errors.values()))
 
     async def acks(self) -> Sequence[Ack]:
@@ -151,7 +139,7 @@ class AgentDataPlane:
 
     async def _everywhere(self, act: Callable[[AgentAddress], Awaitable[None]]) -> None:
         agents = self._agents()
-        if not agents:
+        if not any(agent.awaited for agent in agents):
             raise TransientError("there is no router to push to")
         errors = await self._outcomes(agents, act)
         refused = [str(error) for error in errors.values() if isinstance(error, RoutingRefused)]
@@ -172,32 +160,26 @@ class AgentDataPlane:
                 errors[agent] = error
 
         await self._close_gone(agents)
+        for agent in agents:
+            if not agent.awaited:
+                task = asyncio.create_task(one(agent))
+                self._unawaited.add(task)
+                task.add_done_callback(self._unawaited.discard)
         async with asyncio.TaskGroup() as group:
             for agent in agents:
-                group.create_task(one(agent))
-        return errors
-
-    async def _close_gone(self, agents: Sequence[AgentAddress]) -> None:
-        for gone in self._clients.keys() - set(agents):
-            await self._clients.pop(gone).aclose()
-
-    def _client(self, agent: AgentAddress) -> httpx.AsyncClient:
-        if agent not in self._clients:
-            transport = httpx.AsyncHTTPTransport(uds=str(agent.uds)) if agent.uds else None
-            self._clients[agent] = httpx.AsyncClient(
-                base_url=agent.url,
-                headers=self._headers,
-                timeout=self._timeout_s,
-                transport=transport,
-                trust_env=False,
-            )
-        return self._clients[agent]
+                if agent.awaited:
+                    group.create_task(one(agent))
+        return {agent: error for agent, error in errors.items() if agent.awaited}
 
     async def _ask(
         self, agent: AgentAddress, method: str, path: str, content: bytes | None = None
     ) -> bytes:
+        epoch = self._epoch() if method != "GET" else None
+        headers = {} if epoch is None else {EPOCH_HEADER: str(epoch)}
         try:
-            answer = await self._client(agent).request(method, path, content=content)
+            answer = await self._client(agent).request(
+                method, path, content=content, headers=headers
+            )
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise TransientError(f"router {agent.name} cannot be reached: {reason}") from error
