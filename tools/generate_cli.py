@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from sluice.cli.exits import ExitCode
-from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, app
+from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, build
 
 _HEAD = """\
 # The command line
@@ -25,7 +25,7 @@ Shell completion, release names included: `sluice --install-completion`.
 def page() -> str:
     """The whole page."""
     parts = [_HEAD, "## Exit codes\n", _exit_codes(), _overview()]
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(build())
     panel = ""
     for title, function, _ in COMMANDS:
         if title != panel:

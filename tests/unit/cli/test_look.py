@@ -174,7 +174,7 @@ def test_history_has_a_line_a_decision(sluice: Run, supervisor: FakeSupervisor) 
 
 def test_logs_name_the_replica_of_each_line(sluice: Run, supervisor: FakeSupervisor) -> None:
     supervisor.lines = [("taxi-7f3a-0", "ready"), ("taxi-7f3a-1", "GET /v2 200")]
-    ran = sluice("logs", "-r", "7f3a", "-n", "5")
+    ran = sluice("logs", "-r", "7f3a", "--tail", "5")
     assert ran.out == "taxi-7f3a-0 | ready\ntaxi-7f3a-1 | GET /v2 200\n"
     assert supervisor.last[2] == {"revision": "7f3a", "tail": "5"}
 
