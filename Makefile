@@ -51,12 +51,16 @@ load-release: $(STAMP)  ## release version 2 while users come; before, during, a
 ##@ Develop
 .PHONY: test
 test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k name')
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m 'not e2e' $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m 'not e2e and not cluster' $(ARGS)
 
 .PHONY: e2e-laptop
 e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real load
-	@$(BIN)/pytest -q -m e2e tests/e2e tests/loadtests $(ARGS)
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m e2e tests/conformance $(ARGS)
+	@$(BIN)/pytest -q -m 'e2e and not cluster' tests/e2e tests/loadtests $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m 'e2e and not cluster' tests/conformance $(ARGS)
+
+.PHONY: e2e
+e2e: $(STAMP)  ## what needs a cluster: that of the current kubeconfig (ARGS='-k platform')
+	@SLUICE_CLUSTER=required $(BIN)/pytest -q -m cluster tests/cluster tests/contract $(ARGS)
 
 .PHONY: conformance
 conformance: $(STAMP)  ## tell every conformance story in memory and keep what came of it

@@ -131,6 +131,18 @@ def test_all_contracts_hold(tree: Tree) -> None:
             "no-fakes-shipped",
             id="runtime-uses-a-fake",
         ),
+        pytest.param(
+            "src/sluice/platforms/clock.py",
+            "import kubernetes",
+            "one-client",
+            id="a-platform-knows-the-client",
+        ),
+        pytest.param(
+            "src/sluice/kube/limits.py",
+            "import sluice.platforms.clock",
+            "layers",
+            id="kube-knows-a-platform",
+        ),
     ],
 )
 def test_a_violation_breaks_exactly_its_contract(

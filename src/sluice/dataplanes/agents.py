@@ -34,15 +34,20 @@ class AgentAddress:
     url: str
     """``http://10.0.0.7:9901``; any host when ``uds`` is set."""
     uds: Path | None = None
+    awaited: bool = True
+    """False: told everything as well, but nobody waits for its answer. A router that is not ready
+    gets no new users; those that it still has must not keep a failed candidate."""
 
 
 class AgentDataPlane:
-    """Pushes to all agents at once, and answers when the slowest has.
+    """Pushes to all agents at once, and answers when the slowest that is awaited has.
 
     Args:
         agents: Returns the routers there are now; asked at every call.
         token: What the agents want to see.
         timeout_s: Longest wait for one agent, seconds; above Envoy's own time to acknowledge.
+        connect_s: Longest wait for a connection, seconds: an agent that is there accepts at once,
+            and one on a dead machine must not hold the others for the whole of ``timeout_s``.
     """
 
     def __init__(
@@ -51,11 +56,13 @@ class AgentDataPlane:
         *,
         token: SecretStr,
         timeout_s: float = 15.0,
+        connect_s: float = 3.0,
     ) -> None:
         self._agents = agents
         self._headers = {"authorization": f"Bearer {token.get_secret_value()}"}
-        self._timeout_s = timeout_s
+        self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
         self._clients: dict[AgentAddress, httpx.AsyncClient] = {}
+        self._unawaited: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,6 +77,9 @@ class AgentDataPlane:
 
     async def close(self) -> None:
         """Close all connections."""
+        for task in self._unawaited:
+            task.cancel()
+        await asyncio.gather(*self._unawaited, return_exceptions=True)
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.aclose()
@@ -128,7 +138,7 @@ class AgentDataPlane:
 
         agents = self._agents()
         errors = await self._outcomes(agents, post)
-        if agents and len(errors) == len(agents):
+        if errors and len(errors) == sum(agent.awaited for agent in agents):
             raise TransientError("; ".join(str(error) for error in errors.values()))
 
     async def acks(self) -> Sequence[Ack]:
@@ -151,7 +161,7 @@ class AgentDataPlane:
 
     async def _everywhere(self, act: Callable[[AgentAddress], Awaitable[None]]) -> None:
         agents = self._agents()
-        if not agents:
+        if not any(agent.awaited for agent in agents):
             raise TransientError("there is no router to push to")
         errors = await self._outcomes(agents, act)
         refused = [str(error) for error in errors.values() if isinstance(error, RoutingRefused)]
@@ -172,10 +182,16 @@ class AgentDataPlane:
                 errors[agent] = error
 
         await self._close_gone(agents)
+        for agent in agents:
+            if not agent.awaited:
+                task = asyncio.create_task(one(agent))
+                self._unawaited.add(task)
+                task.add_done_callback(self._unawaited.discard)
         async with asyncio.TaskGroup() as group:
             for agent in agents:
-                group.create_task(one(agent))
-        return errors
+                if agent.awaited:
+                    group.create_task(one(agent))
+        return {agent: error for agent, error in errors.items() if agent.awaited}
 
     async def _close_gone(self, agents: Sequence[AgentAddress]) -> None:
         for gone in self._clients.keys() - set(agents):
@@ -187,7 +203,7 @@ class AgentDataPlane:
             self._clients[agent] = httpx.AsyncClient(
                 base_url=agent.url,
                 headers=self._headers,
-                timeout=self._timeout_s,
+                timeout=self._timeout,
                 transport=transport,
                 trust_env=False,
             )

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sluice.engine import events
 from sluice.errors import (
     Fault,
     InvariantError,
@@ -33,6 +32,7 @@ from sluice.nouns import RevisionId
 from sluice.platforms.local.folder import StateFolder
 from sluice.reports.document import dump_json
 from sluice.runtime.loop import Loop
+from sluice.runtime.verbs import VerbBody, event_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -51,7 +51,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-T = TypeVar("T", bound=_Body)
+T = TypeVar("T", bound=BaseModel)
 
 
 class _File(_Body):
@@ -62,15 +62,6 @@ class _File(_Body):
 class _Apply(_Body):
     files: list[_File]
     by: str = ""
-
-
-class _Verb(_Body):
-    by: str = ""
-    full: bool = False
-    force: bool = False
-    reason: str = ""
-    to_revision: str | None = None
-    gate: str | None = None
 
 
 class _Down(_Body):
@@ -140,12 +131,12 @@ def build_api(
 
     async def verb(request: Request) -> Response:
         name, word = request.path_params["name"], request.path_params["verb"]
-        body = await _read(request, _Verb)
+        body = await _read(request, VerbBody)
         if word == "delete":
             status = await loop.delete(name, by=body.by)
             deployer.forget(name)
         else:
-            status = await loop.command(name, _event(word, body))
+            status = await loop.command(name, event_of(word, body))
         return _json({"message": status.message, "status": status})
 
     async def down(request: Request) -> Response:
@@ -172,33 +163,6 @@ def build_api(
             Exception: _problem,
         },
     )
-
-
-def _event(verb: str, body: _Verb) -> Callable[[int], events.Event]:
-    by = body.by
-    match verb:
-        case "promote":
-            return lambda at: events.Promote(at_ms=at, full=body.full, force=body.force, by=by)
-        case "pause":
-            return lambda at: events.Pause(at_ms=at, by=by)
-        case "resume":
-            return lambda at: events.Resume(at_ms=at, by=by)
-        case "abort":
-            return lambda at: events.Abort(at_ms=at, by=by)
-        case "retry":
-            return lambda at: events.Retry(at_ms=at, by=by)
-        case "undo":
-            to = RevisionId(body.to_revision) if body.to_revision else None
-            return lambda at: events.Undo(at_ms=at, to=to, by=by)
-        case "approve" | "reject":
-            if not body.gate:
-                raise RefusedError(f"{verb} needs the name of a gate")
-            gate, reason = body.gate, body.reason
-            if verb == "approve":
-                return lambda at: events.Approve(at_ms=at, gate=gate, by=by)
-            return lambda at: events.Refuse(at_ms=at, gate=gate, reason=reason, by=by)
-        case _:
-            raise UnknownRelease(f"no verb {verb!r}")
 
 
 async def _read(request: Request, kind: type[T]) -> T:

@@ -23,6 +23,8 @@ class Actor:
         keeper: Writes down before and after.
         clock: Time.
         on_removed: Told the names of endpoints that no router uses any more.
+        routers: Which routers there are, as a value that differs when one comes or goes: a new
+            one is told everything again.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Actor:
         keeper: Keeper,
         clock: Clock,
         on_removed: Callable[[Iterable[str]], None] | None,
+        routers: Callable[[], object] = lambda: None,
     ) -> None:
         self._platform = platform
         self._dataplane = dataplane
         self._keeper = keeper
         self._clock = clock
         self._on_removed = on_removed
+        self._routers = routers
 
     async def act(self, name: str, tracked: Tracked) -> bool:
         """Checkpoint, scale, route, and note what came of it; True: the release is gone.
@@ -97,7 +101,10 @@ class Actor:
             fragment = Fragment(
                 routing=state.routing, endpoints=_endpoints(state, tracked.replicas)
             )
-            if fragment == tracked.applied and state.acknowledged >= state.generation:
+            # Asked before the push: one that comes during it is told at the next turn.
+            routers = self._routers()
+            known = fragment == tracked.applied and routers == tracked.applied_to
+            if known and state.acknowledged >= state.generation:
                 return False
             try:
                 await self._dataplane.apply(fragment)
@@ -105,7 +112,7 @@ class Actor:
                 tracked.problem("routing", str(error))
                 return False
             gone = _names(tracked.applied) - _names(fragment)
-            tracked.applied = fragment
+            tracked.applied, tracked.applied_to = fragment, routers
             if gone and self._on_removed is not None:
                 self._on_removed(gone)
         tracked.solved("routing")

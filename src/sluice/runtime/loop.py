@@ -58,6 +58,7 @@ class Loop:
         router_url: Callable[[], str] = lambda: "",
         hints: Callable[[str], Sequence[str]] = lambda _: (),
         on_removed: Callable[[Iterable[str]], None] | None = None,
+        routers: Callable[[], object] = lambda: None,
     ) -> None:
         """Wire the loop.
 
@@ -73,6 +74,7 @@ class Loop:
             router_url: Where users connect, for checks of the candidate; empty: unknown.
             hints: What else is wrong with a release, one line each, without holding it.
             on_removed: Told the names of endpoints that no router uses any more.
+            routers: Which routers there are, as a value that differs when one comes or goes.
         """
         self.releases: dict[str, Tracked] = {}
         self._platform = platform
@@ -91,6 +93,7 @@ class Loop:
             keeper=self._keeper,
             clock=clock,
             on_removed=on_removed,
+            routers=routers,
         )
         self._wake = asyncio.Event()
         self._late: set[asyncio.Task[None]] = set()

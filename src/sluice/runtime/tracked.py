@@ -19,6 +19,8 @@ class Tracked:
     core: Core
     replicas: Sequence[Replicas] = ()
     applied: Fragment | None = None
+    applied_to: object = None
+    """The routers that have it: others, or more of them, must be told again."""
     problems: dict[str, str] = field(default_factory=dict)
     """What does not work at the moment, by what it concerns; gone when it works again."""
     saved_ms: int = 0

@@ -1,6 +1,7 @@
 """Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
 
 from sluice.spec.compile import to_plan
+from sluice.spec.links import Where
 from sluice.spec.lint import LintWarning, lint
 from sluice.spec.loader import Documents, Text, from_objects, load, to_object
 from sluice.spec.places import Place
@@ -29,6 +30,7 @@ __all__ = [
     "Release",
     "ReleasePolicy",
     "Text",
+    "Where",
     "analysis_settings",
     "format_duration",
     "from_objects",

@@ -32,6 +32,19 @@ class Source:
         return name if isinstance(name, str) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """How messages call the place that holds all documents."""
+
+    place: str
+    """As in: no ReleasePolicy "taxi" is in PLACE."""
+    remedy: str
+    """What to do about one that is missing."""
+
+
+FILES = Where(place="the given files", remedy="give its file too")
+
+
 def get(raw: object, *path: str) -> object:
     """The value at ``path`` of an unchecked value, None where there is none."""
     for key in path:
@@ -39,7 +52,9 @@ def get(raw: object, *path: str) -> object:
     return raw
 
 
-def broken_links(sources: Sequence[Source]) -> Iterator[tuple[Source, Loc, str]]:
+def broken_links(
+    sources: Sequence[Source], where: Where = FILES
+) -> Iterator[tuple[Source, Loc, str]]:
     """Every fault between documents, as (document, place, reason).
 
     Reads unchecked values, so that a fault inside a document hides none between documents.
@@ -52,21 +67,21 @@ def broken_links(sources: Sequence[Source]) -> Iterator[tuple[Source, Loc, str]]
         if source.kind == "Release":
             name = get(source.value, "spec", "policyRef", "name")
             if isinstance(name, str) and name not in policies:
-                reason = _nowhere("ReleasePolicy", name, policies)
+                reason = _nowhere("ReleasePolicy", name, policies, where)
                 yield source, ("spec", "policyRef", "name"), reason
         elif source.kind == "ReleasePolicy":
             for i, objective in enumerate(items(source.value, "spec", "objectives")):
                 name = get(objective, "sloRef")
                 if isinstance(name, str) and name not in slos:
-                    reason = _nowhere("SLO", name, slos)
+                    reason = _nowhere("SLO", name, slos, where)
                     yield source, ("spec", "objectives", i, "sloRef"), reason
 
 
-def _nowhere(kind: str, name: str, known: Sequence[str]) -> str:
+def _nowhere(kind: str, name: str, known: Sequence[str], where: Where) -> str:
     hint = nearest(name, known)
     if not hint:
-        hint = f": give its file too (here: {', '.join(map(shown, known)) or 'none'})"
-    return f"no {kind} {shown(name)} is in the given files{hint}"
+        hint = f": {where.remedy} (here: {', '.join(map(shown, known)) or 'none'})"
+    return f"no {kind} {shown(name)} is in {where.place}{hint}"
 
 
 def _twice(sources: Sequence[Source]) -> Iterator[tuple[Source, Loc, str]]:

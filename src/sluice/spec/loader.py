@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sluice.errors import Fault, SpecError
 from sluice.spec.base import Loc
-from sluice.spec.links import Source, broken_links
+from sluice.spec.links import FILES, Source, Where, broken_links
 from sluice.spec.places import Place, dotted
 from sluice.spec.policy import ReleasePolicy
 from sluice.spec.release import Release
@@ -119,12 +119,20 @@ def load(
     return _checked(found, faults, names, known)
 
 
-def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
+def from_objects(
+    objects: Iterable[object],
+    *,
+    name: str = "",
+    known: Documents | None = None,
+    where: Where = FILES,
+) -> Documents:
     """Check documents that are parsed already, such as those of an API or a checkpoint.
 
     Args:
         objects: JSON objects.
         name: What messages call their origin.
+        known: Documents that exist already: references may lead to them.
+        where: How messages call the place that holds all documents.
 
     Raises:
         SpecError: with every fault of every document.
@@ -138,7 +146,7 @@ def from_objects(objects: Iterable[object], *, name: str = "") -> Documents:
             faults.append(place.fault((), reason))
         else:
             found.append(Source(value=value, place=place))
-    return _checked(found, faults, [name])
+    return _checked(found, faults, [name], known, where)
 
 
 def to_object(document: Document) -> dict[str, Any]:
@@ -196,6 +204,7 @@ def _checked(
     faults: list[Fault],
     names: Sequence[str],
     known: Documents | None = None,
+    where: Where = FILES,
 ) -> Documents:
     """Documents, or every fault in the order of the named sources and their lines."""
     documents: list[Document] = []
@@ -217,7 +226,7 @@ def _checked(
     # Known ones first: a host that two releases claim is the fault of the given one.
     place = Place(file=names[0] if names else "")
     before = [Source(value=to_object(item), place=place) for item in there]
-    wrong += broken_links([*before, *readable])
+    wrong += broken_links([*before, *readable], where)
     faults += [
         source.place.fault(loc, reason)
         for source, loc, reason in wrong

@@ -347,3 +347,25 @@ async def test_verb_that_waited_for_a_delete_finds_no_release() -> None:
     await deleting
     with pytest.raises(UnknownRelease):
         await aborting
+
+
+# --- routers that come and go ---
+
+
+async def test_a_new_router_is_told_what_the_others_serve_already() -> None:
+    routers = {"a"}
+    world = World(routers=lambda: frozenset(routers))
+    await world.stable()
+    pushes: list[int] = []
+    apply = world.plane.apply
+
+    async def counted(fragment: Fragment) -> None:
+        pushes.append(fragment.routing.generation)
+        await apply(fragment)
+
+    world.plane.apply = counted  # type: ignore[method-assign]  # seen, then done
+    await world.seconds(3)
+    assert pushes == []
+    routers.add("b")
+    await world.seconds(3)
+    assert pushes == [world.status().generation]

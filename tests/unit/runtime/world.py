@@ -74,6 +74,7 @@ class World:
     harmed: int = 0
     lost: int = 0
     """Requests that no endpoint could take."""
+    routers: Callable[[], object] = lambda: None  # a field's default
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -91,6 +92,7 @@ class World:
             journal=self.journal,
             clock=self.clock,
             judges=(ShadowJudge(self.pairs),),
+            routers=self.routers,
         )
 
     async def crash(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.spec.documents import ANSWERED, FAST, POLICY, RELEASE, changed, documents, faults
 
 from sluice.errors import Fault, SpecError
-from sluice.spec import Text, from_objects, load, to_object
+from sluice.spec import Text, Where, from_objects, load, to_object
 
 
 def told(*sources: str | Path | Text, **kwargs: Any) -> tuple[Fault, ...]:
@@ -169,3 +169,32 @@ def test_any_text_is_refused(text: str) -> None:
 @given(st.binary())
 def test_any_bytes_are_refused(data: bytes) -> None:
     assert told(Text(text=data, name="any"))
+
+
+def test_objects_may_refer_to_known_documents_and_name_their_place() -> None:
+    release = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "Release",
+        "metadata": {"name": "taxi"},
+        "spec": {
+            "replicas": 1,
+            "policyRef": {"name": "strict"},
+            "strategy": {"canary": {}},
+            "template": {
+                "spec": {
+                    "containers": [{"name": "m", "ports": [{"name": "http", "containerPort": 80}]}]
+                }
+            },
+        },
+    }
+    policy = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "ReleasePolicy",
+        "metadata": {"name": "strict"},
+        "spec": {},
+    }
+    known = from_objects([policy])
+    assert from_objects([release], known=known).policies == known.policies
+    where = Where(place="namespace ml", remedy="apply it too")
+    with pytest.raises(SpecError, match="is in namespace ml: apply it too"):
+        from_objects([release], where=where)

@@ -1,0 +1,1 @@
+"""The Kubernetes API as plain dicts: the one place that imports ``kubernetes``."""

@@ -1,0 +1,5 @@
+"""An API server in memory, for tests of what talks to Kubernetes."""
+
+from sluice.testing.kube.server import MemoryApi
+
+__all__ = ["MemoryApi"]
