@@ -28,9 +28,9 @@ from benchmarks.routerlab import (
     static_envoy,
     upstream_config,
 )
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.dataplanes.codec import encode_fragment
-from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.nouns import BP_TOTAL, Arm, Endpoint, Fragment, RevisionId, Routing, Sticky
 
@@ -72,7 +72,7 @@ async def cpu_rounds(
     """(ours, bare) CPU of Envoy per request in each round, microseconds; order alternates."""
     bare_port, bare_pid = bare
     agents = [AgentAddress(name="router", url=ours.url)]
-    readers = [CounterAddress(name="router", url=ours.url)]
+    readers = [AgentAddress(name="router", url=ours.url)]
     async with (
         AgentDataPlane(lambda: agents, token=TOKEN) as plane,
         RouterCounters(lambda: readers, token=TOKEN) as counters,

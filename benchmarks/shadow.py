@@ -33,7 +33,8 @@ from benchmarks.routerlab import (
     static_envoy,
     upstream_config,
 )
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.nouns import BP_TOTAL, Arm, Capture, Endpoint, Fragment, Purpose, RevisionId, Routing
 
 V1, V2 = RevisionId("v1"), RevisionId("v2")

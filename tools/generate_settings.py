@@ -4,17 +4,37 @@ import ast
 import inspect
 import textwrap
 import types
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import msgspec.structs
 from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from sluice.agent.settings import Settings as RouterSettings
+from sluice_model_api.environment import FromEnvironment, Secret
 from sluice_model_api.faults import Faults
 from sluice_model_api.settings import Settings as ModelSettings
 
-SETTINGS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+SettingsClass = type[BaseModel] | type[FromEnvironment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, whichever library reads it (the model API's start needs a fast one)."""
+
+    variable: str
+    """The environment variable."""
+    name: str
+    """The field."""
+    annotation: Any
+    """Its type."""
+    required: bool
+    default: Any
+
+
+SETTINGS: tuple[tuple[str, str, SettingsClass], ...] = (
     (
         "The router",
         "Read by the agent (`sluice-router`, or the agent that `sluice up` starts). On a laptop\n"
@@ -47,15 +67,25 @@ def page() -> str:
     return "\n".join([_HEAD, *(_section(*entry) for entry in SETTINGS)])
 
 
-def names_of(settings: type[BaseModel]) -> dict[str, str]:
+def settings_of(kind: SettingsClass) -> list[Setting]:
+    """Every setting of a class, in its order."""
+    if issubclass(kind, FromEnvironment):
+        return [
+            Setting(variable=kind.variable(field.name), name=field.name, annotation=field.type,
+                    required=field.required, default=field.default)
+            for field in msgspec.structs.fields(kind)
+        ]  # fmt: skip
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    return [
+        Setting(variable=_alias(field) or f"{prefix}{name.upper()}", name=name,
+                annotation=field.annotation, required=field.is_required(), default=field.default)
+        for name, field in kind.model_fields.items()
+    ]  # fmt: skip
+
+
+def names_of(kind: SettingsClass) -> dict[str, str]:
     """The environment variable of each field, by field."""
-    # The model API reads its variables without pydantic-settings (decision 50).
-    own = getattr(settings, "prefix", "")
-    prefix = own or str(settings.model_config.get("env_prefix", ""))
-    return {
-        name: _alias(field) or f"{prefix}{name.upper()}"
-        for name, field in settings.model_fields.items()
-    }
+    return {setting.name: setting.variable for setting in settings_of(kind)}
 
 
 def _alias(field: FieldInfo) -> str:
@@ -65,18 +95,17 @@ def _alias(field: FieldInfo) -> str:
     return alias if isinstance(alias, str) else ""
 
 
-def _section(title: str, about: str, settings: type[BaseModel]) -> str:
-    meanings = _docstrings(settings)
-    names = names_of(settings)
+def _section(title: str, about: str, kind: SettingsClass) -> str:
+    meanings = _docstrings(kind)
     rows = [
-        f"| `{names[name]}` | {_type(field)} | {_default(field)} | {meanings[name]} |"
-        for name, field in settings.model_fields.items()
+        f"| `{one.variable}` | {_type(one)} | {_default(one)} | {meanings[one.name]} |"
+        for one in settings_of(kind)
     ]
     head = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([f"## {title}", "", about, "", *head, *rows, ""])
 
 
-def _docstrings(settings: type[BaseModel]) -> dict[str, str]:
+def _docstrings(settings: SettingsClass) -> dict[str, str]:
     """The text below each field.
 
     Raises:
@@ -93,8 +122,8 @@ def _docstrings(settings: type[BaseModel]) -> dict[str, str]:
     return found
 
 
-def _type(field: FieldInfo) -> str:
-    return " or ".join(_words(field.annotation))
+def _type(setting: Setting) -> str:
+    return " or ".join(_words(setting.annotation))
 
 
 def _words(annotation: Any) -> list[str]:
@@ -107,15 +136,17 @@ def _words(annotation: Any) -> list[str]:
         return _words(get_args(annotation)[0])
     if origin is Literal:
         return [f"`{value}`" for value in get_args(annotation)]
-    known = {bool: "true or false", int: "whole number", float: "number", SecretStr: "secret"}
+    known = {bool: "true or false", int: "whole number", float: "number"}
+    if annotation in (Secret, SecretStr):
+        return ["secret"]
     return [known.get(annotation, "text" if annotation is str else "path")]
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
+def _default(setting: Setting) -> str:
+    if setting.required:
         return "required"
-    value = field.default
-    value = value.get_secret_value() if isinstance(value, SecretStr) else value
+    value = setting.default
+    value = value.get_secret_value() if isinstance(value, Secret | SecretStr) else value
     if value is None or value == "":
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)

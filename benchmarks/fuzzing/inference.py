@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 from onnx import TensorProto, helper
@@ -105,7 +106,7 @@ def _taxi() -> Model:
         [helper.make_tensor_value_info("same", TensorProto.FLOAT, [None, width])],
         {
             "name": "taxi",
-            "inputs": [spec.model_dump() for spec in DURATION.inputs],
+            "inputs": msgspec.to_builtins(DURATION.inputs),
             "outputs": [{"name": "same", "datatype": "FP32", "shape": [-1, width]}],
             "features": {"id": "taxi.trip/1"},
             "parity": {"inputs": trip, "outputs": {"same": features.ravel().tolist()}, "rows": 1},
@@ -128,7 +129,7 @@ def _model(
         "files": {"model.onnx": sha256(content)},
         "features": {"id": function, "sha256": feature_digest(function)},
     }
-    manifest = Manifest.model_validate(document)
+    manifest = msgspec.convert(document, Manifest)
     return Model(Bundle(origin="", digest="", manifest=manifest, files={"model.onnx": content}))
 
 

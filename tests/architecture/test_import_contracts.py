@@ -99,6 +99,12 @@ def test_all_contracts_hold(tree: Tree) -> None:
             id="ports-know-adapters",
         ),
         pytest.param(
+            "src/sluice/connections.py",
+            "import sluice.metrics.codec",
+            "layers",
+            id="connections-know-who-uses-them",
+        ),
+        pytest.param(
             "src/sluice/runtime/tally.py",
             "import sluice.laptop.library",
             "layers",

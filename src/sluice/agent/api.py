@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
 from sluice.agent.core import Agent
 from sluice.agent.drain import drain
 from sluice.agent.exposition import exposition
 from sluice.agent.problems import from_error, problem
 from sluice.agent.sampler import Sampler
+from sluice.dataplanes.agents import EPOCH_HEADER
 from sluice.dataplanes.codec import (
     MAX_BYTES,
     decode_fragment,
@@ -36,10 +38,27 @@ MAX_DRAIN_S = 3_600.0
 
 
 def build_api(
-    agent: Agent, sampler: Sampler, admin: EnvoyAdmin, captures: Captures, *, token: str
+    agent: Agent,
+    sampler: Sampler,
+    admin: EnvoyAdmin,
+    captures: Captures,
+    callers: Callers,
+    *,
+    token: str,
+    waiting_for: Callable[[], str] = lambda: "",
 ) -> Starlette:
-    """The application of one router; every path below ``/v1`` needs the token."""
-    api = _Api(agent, sampler, admin, captures)
+    """The application of one router; every path below ``/v1`` needs the token.
+
+    Args:
+        agent: What is served.
+        sampler: What is counted.
+        admin: The Envoy beside it.
+        captures: Answers to mirrored requests.
+        callers: Who may change something.
+        token: What callers must show.
+        waiting_for: Returns what the router must still learn before it is ready; empty: nothing.
+    """
+    api = _Api(agent, sampler, admin, captures, waiting_for)
     expected = f"Bearer {token}".encode()
 
     def guarded(handler: Handler) -> Handler:
@@ -51,6 +70,9 @@ def build_api(
                     "show the router's token: Authorization: Bearer …",
                     headers={"www-authenticate": "Bearer"},
                 )
+            callers.heard()
+            if request.method != "GET":
+                callers.admit(request.headers.get(EPOCH_HEADER))
             return await handler(request)
 
         return check
@@ -85,8 +107,14 @@ async def _from_http(_: Request, error: Exception) -> Response:
 
 class _Api:
     def __init__(
-        self, agent: Agent, sampler: Sampler, admin: EnvoyAdmin, captures: Captures
+        self,
+        agent: Agent,
+        sampler: Sampler,
+        admin: EnvoyAdmin,
+        captures: Captures,
+        waiting_for: Callable[[], str],
     ) -> None:
+        self._waiting_for = waiting_for
         self._captures = captures
         self._agent = agent
         self._sampler = sampler
@@ -139,11 +167,12 @@ class _Api:
         return PlainTextResponse("alive\n")
 
     async def ready(self, _: Request) -> Response:
-        if await self._admin.ready():
-            return PlainTextResponse("ready\n")
-        return problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "Envoy has not accepted clusters and routes yet"
-        )
+        missing = self._waiting_for()
+        if not missing and not await self._admin.ready():
+            missing = "Envoy has not accepted clusters and routes yet, or is draining"
+        if missing:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, missing)
+        return PlainTextResponse("ready\n")
 
 
 async def _body(request: Request) -> bytes:

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sluice.agent.api import build_api
+from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
 from sluice.agent.core import RETRY_S, Agent
 from sluice.agent.intake import Intake
@@ -67,6 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
             window_s=settings.mirror_timeout_ms / 1000 + WINDOW_MARGIN_S,
             memory_bytes=settings.capture_memory_bytes,
         )
+        callers = Callers(settings.layout.state / "epoch", time.monotonic)
         intake = _Server(_config(Intake(captures)))
         socket_path = settings.layout.capture_socket
         work = [
@@ -78,7 +80,12 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
         ]
         try:
             yield build_api(
-                agent, sampler, admin, captures, token=settings.token.get_secret_value()
+                agent,
+                sampler,
+                admin,
+                captures,
+                callers,
+                token=settings.token.get_secret_value(),
             )
         finally:
             intake.stop()

@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
+from sluice.connections import AgentAddress, AgentConnections
 from sluice.dataplanes.codec import (
     decode_ack,
     decode_acks,
@@ -26,20 +24,11 @@ T = TypeVar("T")
 REFUSED = frozenset({httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentAddress:
-    """Where one router's agent listens."""
-
-    name: str
-    url: str
-    """``http://10.0.0.7:9901``; any host when ``uds`` is set."""
-    uds: Path | None = None
-    awaited: bool = True
-    """False: told everything as well, but nobody waits for its answer. A router that is not ready
-    gets no new users; those that it still has must not keep a failed candidate."""
+EPOCH_HEADER = "x-sluice-epoch"
+"""Carries the number of the leadership that speaks, on everything that changes a router."""
 
 
-class AgentDataPlane:
+class AgentDataPlane(AgentConnections):
     """Pushes to all agents at once, and answers when the slowest that is awaited has.
 
     Args:
@@ -48,6 +37,8 @@ class AgentDataPlane:
         timeout_s: Longest wait for one agent, seconds; above Envoy's own time to acknowledge.
         connect_s: Longest wait for a connection, seconds: an agent that is there accepts at once,
             and one on a dead machine must not hold the others for the whole of ``timeout_s``.
+        epoch: Returns the number of the present leadership, which only grows: agents refuse what
+            comes with a smaller one than they have seen. None: there is no other controller.
     """
 
     def __init__(
@@ -57,32 +48,19 @@ class AgentDataPlane:
         token: SecretStr,
         timeout_s: float = 15.0,
         connect_s: float = 3.0,
+        epoch: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self._agents = agents
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"}
-        self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
-        self._clients: dict[AgentAddress, httpx.AsyncClient] = {}
+        timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        super().__init__(agents, token=token, timeout=timeout)
+        self._epoch = epoch
         self._unawaited: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close all connections."""
         for task in self._unawaited:
             task.cancel()
         await asyncio.gather(*self._unawaited, return_exceptions=True)
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        await super().close()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -193,27 +171,15 @@ class AgentDataPlane:
                     group.create_task(one(agent))
         return {agent: error for agent, error in errors.items() if agent.awaited}
 
-    async def _close_gone(self, agents: Sequence[AgentAddress]) -> None:
-        for gone in self._clients.keys() - set(agents):
-            await self._clients.pop(gone).aclose()
-
-    def _client(self, agent: AgentAddress) -> httpx.AsyncClient:
-        if agent not in self._clients:
-            transport = httpx.AsyncHTTPTransport(uds=str(agent.uds)) if agent.uds else None
-            self._clients[agent] = httpx.AsyncClient(
-                base_url=agent.url,
-                headers=self._headers,
-                timeout=self._timeout,
-                transport=transport,
-                trust_env=False,
-            )
-        return self._clients[agent]
-
     async def _ask(
         self, agent: AgentAddress, method: str, path: str, content: bytes | None = None
     ) -> bytes:
+        epoch = self._epoch() if method != "GET" else None
+        headers = {} if epoch is None else {EPOCH_HEADER: str(epoch)}
         try:
-            answer = await self._client(agent).request(method, path, content=content)
+            answer = await self._client(agent).request(
+                method, path, content=content, headers=headers
+            )
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise TransientError(f"router {agent.name} cannot be reached: {reason}") from error

@@ -7,7 +7,7 @@ the fields of ``sluice.nouns``.
 from collections.abc import Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -166,6 +166,7 @@ class _Releases(_Wire):
 
 
 _FRAGMENT = TypeAdapter(_Fragment)
+_ROUTING = TypeAdapter(_Routing)
 _ACK = TypeAdapter(_Ack)
 _ACKS = TypeAdapter(_Acks)
 _RELEASES = TypeAdapter(_Releases)
@@ -255,6 +256,26 @@ def claimed_hosts(routing: Routing) -> tuple[str, ...]:
     """Every host that a routing takes for itself, those of previews included."""
     preview = [host for arm in routing.arms for host in arm.hosts]
     return (*routing.hosts, *preview)
+
+
+def routing_record(routing: Routing) -> dict[str, Any]:
+    """A routing as plain JSON values: what ``status.routing`` of a Release holds."""
+    record: dict[str, Any] = orjson.loads(orjson.dumps(asdict(routing)))
+    return record
+
+
+def decode_routing(record: object) -> Routing:
+    """The routing in a record.
+
+    Raises:
+        SpecError: it cannot be used; lists every fault.
+    """
+    try:
+        return _ROUTING.validate_python(record).noun()
+    except PydanticError as error:
+        raise _faults(error) from error
+    except InvariantError as error:
+        raise SpecError([Fault(path="routing", reason=str(error))]) from error
 
 
 def encode_ack(ack: Ack) -> bytes:

@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -285,7 +286,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             stream.write(content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise StateError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
+
+from sluice.connections import Connections
 
 LONGEST_ANSWER = 64 * 1024
 """Bytes of an answer that are read; the rest is never fetched."""
@@ -36,31 +36,18 @@ class Reply:
         return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-class Outward:
+class Outward(Connections[bool]):
     """Sends requests over connections that are kept.
 
     Proxies of the environment are used for addresses of others; candidates are reached directly.
     """
 
     def __init__(self) -> None:
-        self._clients: dict[bool, httpx.AsyncClient] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        super().__init__(
+            lambda direct: httpx.AsyncClient(
+                follow_redirects=False, trust_env=not direct, headers=PLAIN
+            )
+        )
 
     async def send(
         self,
@@ -99,13 +86,6 @@ class Outward:
             raise Unreachable(f"no answer within {timeout_ms / 1000:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
-
-    def _client(self, direct: bool) -> httpx.AsyncClient:
-        if direct not in self._clients:
-            self._clients[direct] = httpx.AsyncClient(
-                follow_redirects=False, trust_env=not direct, headers=PLAIN
-            )
-        return self._clients[direct]
 
 
 def place_of(url: str) -> str:

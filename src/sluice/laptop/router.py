@@ -15,10 +15,10 @@ from pydantic import SecretStr, ValidationError
 
 from sluice.agent.launch import check_port_free, envoy_argv, write_files
 from sluice.agent.settings import Settings
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.errors import StateError, TransientError
 from sluice.metrics.pairs import RouterPairs
-from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.platforms.local.daemon import Daemon, is_running, stop_daemons
 from sluice.platforms.local.folder import StateFolder, private_folder, replace_file, state_errors
@@ -112,10 +112,9 @@ class LaptopRouter:
             AgentAddress(name=pair.settings.name, url="http://agent", uds=pair.uds)
             for pair in self._pairs
         ]
-        counters = [CounterAddress(name=a.name, url=a.url, uds=a.uds) for a in agents]
         self.dataplane = AgentDataPlane(lambda: agents, token=token)
-        self.metrics = RouterCounters(lambda: counters, token=token)
-        self.answers = RouterPairs(lambda: counters, token=token)
+        self.metrics = RouterCounters(lambda: agents, token=token)
+        self.answers = RouterPairs(lambda: agents, token=token)
 
     @property
     def url(self) -> str:

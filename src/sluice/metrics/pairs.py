@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from sluice.connections import AgentAddress
 from sluice.errors import SpecError, TransientError
 from sluice.metrics.pairs_codec import decode_pairs
-from sluice.metrics.reader import AgentReader, CounterAddress
+from sluice.metrics.reader import AgentReader
 from sluice.nouns import PairBatch
 
 
@@ -22,12 +23,12 @@ class RouterPairs(AgentReader):
 
     def __init__(
         self,
-        agents: Callable[[], Sequence[CounterAddress]],
+        agents: Callable[[], Sequence[AgentAddress]],
         *,
         token: SecretStr,
         timeout_s: float = 5.0,
     ) -> None:
-        super().__init__(agents, token=token, timeout_s=timeout_s)
+        super().__init__(agents, token=token, timeout=timeout_s)
 
     async def read(self, release: str, after: Mapping[str, str]) -> PairBatch:
         """What every router captured of a release since its cursor.
@@ -37,7 +38,7 @@ class RouterPairs(AgentReader):
         """
         path = f"/v1/releases/{quote(release, safe='/')}/pairs"
 
-        async def ask(agent: CounterAddress) -> bytes | TransientError:
+        async def ask(agent: AgentAddress) -> bytes | TransientError:
             known = {"after": after[agent.name]} if agent.name in after else {}
             return await self._ask(agent, path, **known)
 
@@ -54,7 +55,7 @@ class RouterPairs(AgentReader):
         )
 
 
-def _decoded(agent: CounterAddress, content: bytes) -> PairBatch:
+def _decoded(agent: AgentAddress, content: bytes) -> PairBatch:
     try:
         return decode_pairs(content)
     except SpecError as error:

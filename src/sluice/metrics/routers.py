@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import SecretStr
 
+from sluice.connections import AgentAddress
 from sluice.errors import SpecError, TransientError
 from sluice.metrics.codec import decode_snapshots
-from sluice.metrics.reader import AgentReader, CounterAddress
+from sluice.metrics.reader import AgentReader
 from sluice.nouns import Snapshot
 
 
@@ -24,12 +25,12 @@ class RouterCounters(AgentReader):
 
     def __init__(
         self,
-        agents: Callable[[], Sequence[CounterAddress]],
+        agents: Callable[[], Sequence[AgentAddress]],
         *,
         token: SecretStr,
         timeout_s: float = 5.0,
     ) -> None:
-        super().__init__(agents, token=token, timeout_s=timeout_s)
+        super().__init__(agents, token=token, timeout=timeout_s)
         self._last: dict[tuple[str, str], Snapshot] = {}
 
     async def read(self) -> Mapping[str, tuple[Snapshot, ...]]:
@@ -48,7 +49,7 @@ class RouterCounters(AgentReader):
                 self._last[snapshot.router, release] = snapshot
         return {release: tuple(snapshots) for release, snapshots in by_release.items()}
 
-    def _decoded(self, agent: CounterAddress, content: bytes) -> dict[str, Snapshot]:
+    def _decoded(self, agent: AgentAddress, content: bytes) -> dict[str, Snapshot]:
         try:
             _, snapshots = decode_snapshots(content)
         except SpecError as error:
@@ -60,7 +61,7 @@ class RouterCounters(AgentReader):
         return snapshots
 
 
-def _check_grown(agent: CounterAddress, release: str, before: Snapshot, after: Snapshot) -> None:
+def _check_grown(agent: AgentAddress, release: str, before: Snapshot, after: Snapshot) -> None:
     if before.epoch != after.epoch:
         return
     for arm in before.arms:

@@ -18,12 +18,12 @@ from tests.contract.dataplane.support import (
     eventually,
 )
 
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.dataplanes.memory import MemoryDataPlane
 from sluice.errors import TransientError
 from sluice.metrics.memory import MemoryMetricSource, MemoryPairs
 from sluice.metrics.pairs import RouterPairs
-from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.nouns import Answer as Captured
 from sluice.nouns import ArmCounts, Endpoint, Fragment, Pair, Purpose, RevisionId, Routing, Snapshot
@@ -269,10 +269,10 @@ async def envoy_rig(envoy: EnvoyProcess) -> AsyncIterator[EnvoyRig]:
             AgentDataPlane(lambda: [AgentAddress(name="router-0", url=url)], token=token)
         )
         metrics = await stack.enter_async_context(
-            RouterCounters(lambda: [CounterAddress(name="router-0", url=url)], token=token)
+            RouterCounters(lambda: [AgentAddress(name="router-0", url=url)], token=token)
         )
         pairs = await stack.enter_async_context(
-            RouterPairs(lambda: [CounterAddress(name="router-0", url=url)], token=token)
+            RouterPairs(lambda: [AgentAddress(name="router-0", url=url)], token=token)
         )
         users = Users(envoy.settings.traffic_port)
         stack.push_async_callback(users.close)

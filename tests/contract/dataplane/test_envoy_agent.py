@@ -24,12 +24,12 @@ from tests.contract.dataplane.support import (
 )
 
 from sluice.agent.rendering import Renderer
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles, XdsConfig
 from sluice.errors import RoutingRefused, TransientError
 from sluice.metrics.codec import encode_snapshots
-from sluice.metrics.reader import CounterAddress
 from sluice.metrics.routers import RouterCounters
 from sluice.nouns import (
     BP_TOTAL,
@@ -169,7 +169,7 @@ async def another_agent(
     async with (
         agent_of(settings) as url,
         AgentDataPlane(lambda: [AgentAddress(name="router-0", url=url)], token=SECRET) as plane,
-        RouterCounters(lambda: [CounterAddress(name="router-0", url=url)], token=SECRET) as counts,
+        RouterCounters(lambda: [AgentAddress(name="router-0", url=url)], token=SECRET) as counts,
     ):
         yield plane, counts
 
@@ -286,7 +286,7 @@ async def test_an_agent_that_answers_nonsense_is_an_error(body: bytes) -> None:
                 await plane.acks()
             with pytest.raises(TransientError, match="router-0 answers nonsense"):
                 await plane.apply(Fragment(routing=routing("x"), endpoints={V1: (), V2: ()}))
-        readers = [CounterAddress(name="router-0", url=url)]
+        readers = [AgentAddress(name="router-0", url=url)]
         async with RouterCounters(lambda: readers, token=SECRET) as metrics:
             with pytest.raises(TransientError, match="router-0 answers nonsense"):
                 await metrics.read()
@@ -303,7 +303,7 @@ def counters(total: int, errors: int, *, epoch: str = "a") -> bytes:
 async def test_counters_that_fall_within_an_epoch_are_an_error() -> None:
     bodies = (counters(10, 2), counters(9, 2), counters(1, 0, epoch="b"), counters(2, 0, epoch="b"))
     async with fake_agent(200, *bodies) as url:
-        readers = [CounterAddress(name="router-0", url=url)]
+        readers = [AgentAddress(name="router-0", url=url)]
         async with RouterCounters(lambda: readers, token=SECRET) as metrics:
             await metrics.read()
             with pytest.raises(TransientError, match="fell from 10 requests"):
@@ -315,8 +315,8 @@ async def test_counters_that_fall_within_an_epoch_are_an_error() -> None:
 
 async def test_a_router_that_is_away_does_not_hide_the_others() -> None:
     async with fake_agent(200, counters(10, 2)) as url:
-        away = CounterAddress(name="router-1", url=f"http://127.0.0.1:{free_port()}")
-        readers = [CounterAddress(name="router-0", url=url), away]
+        away = AgentAddress(name="router-1", url=f"http://127.0.0.1:{free_port()}")
+        readers = [AgentAddress(name="router-0", url=url), away]
         async with RouterCounters(lambda: readers, token=SECRET) as metrics:
             assert len((await metrics.read())["taxi"]) == 1
         async with RouterCounters(lambda: [away], token=SECRET) as metrics:

@@ -21,7 +21,8 @@ from tests.contract.dataplane.support import (
 )
 from tests.contract.dataplane.test_pairs_contract import V1, V2, begin, captured, shadowed
 
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.connections import AgentAddress
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.nouns import Endpoint, Match, PairBatch, Purpose, Routing, Sticky
 
 BOUND = 1_000

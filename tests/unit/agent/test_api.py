@@ -8,6 +8,7 @@ import pytest
 from tests.unit.agent.fakes import RecordingSink, fragment
 
 from sluice.agent.api import build_api
+from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
 from sluice.agent.core import Agent
 from sluice.agent.sampler import Sampler
@@ -29,7 +30,8 @@ async def api(agent: Agent, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         captures = Captures(
             router="router-0", routing_of=lambda _: None, now_s=lambda: 0.0, window_s=10.0
         )
-        app = build_api(agent, sampler, admin, captures, token="secret")  # noqa: S106  # no secret
+        callers = Callers(tmp_path / "epoch", lambda: 0.0)
+        app = build_api(agent, sampler, admin, captures, callers, token="secret")  # noqa: S106
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://agent") as client:
             yield client
@@ -143,3 +145,28 @@ async def test_metrics_and_liveness_need_no_token_and_no_envoy(api: httpx.AsyncC
     assert 'sluice_routing_generation{release="taxi"} 9.0' in text
     assert 'sluice_weight_ratio{release="taxi",revision="v2"} 0.2' in text
     assert (await api.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("PUT", "/v1/releases/taxi", encode_fragment(fragment())),
+        ("DELETE", "/v1/releases/taxi", b""),
+        ("POST", "/v1/leases", b'{"releases": ["taxi"]}'),
+    ],
+)
+async def test_a_controller_whose_time_is_over_changes_nothing(
+    api: httpx.AsyncClient, agent: Agent, method: str, path: str, content: bytes
+) -> None:
+    newer = encode_fragment(fragment(generation=7))
+    await api.put("/v1/releases/taxi", content=newer, headers={**AUTH, "x-sluice-epoch": "4"})
+    late = {**AUTH, "x-sluice-epoch": "3"}
+    document = check_problem(await api.request(method, path, content=content, headers=late), 409)
+    assert "epoch 3 is over" in str(document["detail"])
+    assert agent.fragments["taxi"].routing.generation == 7
+    assert (await api.get("/v1/acks", headers=late)).status_code == 200
+
+
+async def test_an_epoch_that_is_no_number_is_refused(api: httpx.AsyncClient) -> None:
+    headers = {**AUTH, "x-sluice-epoch": "-1"}
+    check_problem(await api.post("/v1/leases", content=b"{}", headers=headers), 422)

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from sluice.connections import AgentAddress
 from sluice.dataplanes import agents as module
-from sluice.dataplanes.agents import AgentAddress, AgentDataPlane
+from sluice.dataplanes.agents import AgentDataPlane
 from sluice.dataplanes.codec import decode_fragment, encode_ack
 from sluice.errors import TransientError
 from sluice.nouns import BP_TOTAL, Ack, Arm, Fragment, RevisionId, Routing

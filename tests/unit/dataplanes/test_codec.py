@@ -6,7 +6,7 @@ from benchmarks.fuzzing import routing as fuzzing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.dataplanes.codec import decode_fragment
+from sluice.dataplanes.codec import decode_fragment, decode_routing, routing_record
 from sluice.errors import SpecError
 
 
@@ -79,3 +79,15 @@ def test_one_fuzzed_input_leaves_the_next_as_it_would_be_alone() -> None:
         for _ in range(30):
             fuzzing.mutate(value, rng)
     assert repr(fuzzing.VALUES) == before
+
+
+def test_a_routing_alone_goes_through_a_record_unchanged() -> None:
+    routing = decode_fragment(orjson.dumps(document())).routing
+    record = orjson.loads(orjson.dumps(routing_record(routing)))
+    assert decode_routing(record) == routing
+
+
+@pytest.mark.parametrize("record", [None, "text", {}, {"release": "taxi", "generation": 0}])
+def test_a_record_that_is_no_routing_is_refused(record: object) -> None:
+    with pytest.raises(SpecError):
+        decode_routing(record)

@@ -17,7 +17,15 @@ import orjson
 from onnx import TensorProto, helper, numpy_helper
 
 from sluice_model_api.bundle.archive import sha256
-from sluice_model_api.bundle.manifest import MANIFEST, InputSpec, Manifest, TensorSpec
+from sluice_model_api.bundle.manifest import (
+    MANIFEST,
+    FeatureRef,
+    InputSpec,
+    Manifest,
+    Parity,
+    TensorSpec,
+    manifest_bytes,
+)
 from sluice_model_api.faults import Faults
 from sluice_model_api.features import feature_digest
 from sluice_model_api.parts import Parts
@@ -108,12 +116,12 @@ def write_bundle(
         files={"model.onnx": sha256(model)},
         inputs=tuple(inputs),
         outputs=tuple(outputs),
-        features={"id": feature_function, "sha256": feature_digest(feature_function)},
-        parity=parity,
+        features=FeatureRef(id=feature_function, sha256=feature_digest(feature_function)),
+        parity=Parity(**parity),
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model)
-    (folder / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(mode="json")))
+    (folder / MANIFEST).write_bytes(manifest_bytes(manifest))
     return folder
 
 
@@ -186,7 +194,7 @@ TRIP = {
 
 def settings(bundle: Path | str, **given: Any) -> Settings:
     """Settings from arguments alone."""
-    return Settings(bundle=str(bundle), **given)
+    return Settings.checked({"bundle": str(bundle), **given})
 
 
 def parts(bundle: Path | str, *, faults: Faults | None = None, **given: Any) -> Parts:

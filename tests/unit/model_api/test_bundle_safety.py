@@ -63,7 +63,7 @@ def test_a_changed_byte_of_the_model_is_found(tmp_path: Path) -> None:
         pytest.param(
             lambda b: (b / MANIFEST).unlink(), "manifest.json is missing", id="no-manifest"
         ),
-        pytest.param(lambda b: (b / MANIFEST).write_text("{"), "Invalid JSON", id="bad-json"),
+        pytest.param(lambda b: (b / MANIFEST).write_text("{"), "not valid JSON", id="bad-json"),
         pytest.param(
             lambda b: os.symlink("/etc/hostname", b / "link"), "link or device", id="link"
         ),

@@ -12,9 +12,6 @@ from typing import NoReturn
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-# Looking for plugins of pydantic reads the metadata of every installed distribution.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
 USAGE = 64
 
 
@@ -70,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_bundle(verbs: "argparse._SubParsersAction[_Parser]") -> None:
-    bundle = verbs.add_parser("bundle", help="build, verify or show a bundle")
+    bundle = verbs.add_parser("bundle", help="build, verify, copy or show a bundle")
     actions = bundle.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="convert and prove a fitted scikit-learn model")
     build.add_argument("source", help="module:function that returns a Recipe")
@@ -82,6 +79,11 @@ def _add_bundle(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verify.add_argument("--digest", default="", help="digest that it must have")
     verify.add_argument("--trust", action="append", default=[], help="type a skops file may hold")
     verify.set_defaults(run=_bundle_verify)
+    copy = actions.add_parser("copy", help="put a bundle with this digest into a registry folder")
+    copy.add_argument("path", type=Path, help="bundle: folder or tar")
+    copy.add_argument("registry", type=Path, help="it goes to REGISTRY/name/version")
+    copy.add_argument("--digest", required=True, help="digest that it must have")
+    copy.set_defaults(run=_bundle_copy)
     show = actions.add_parser("show", help="print what a bundle is")
     show.add_argument("path", type=Path)
     show.add_argument("--json", action="store_true", help="the manifest and its digest")
@@ -135,14 +137,23 @@ def _bundle_verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def _bundle_copy(args: argparse.Namespace) -> int:
+    from sluice_model_api.bundle.place import copy_bundle
+
+    bundle = copy_bundle(args.path, args.registry, digest=args.digest)
+    print(f"{bundle.origin} {bundle.digest}")  # noqa: T201
+    return 0
+
+
 def _bundle_show(args: argparse.Namespace) -> int:
+    import msgspec
     import orjson
 
     from sluice_model_api.bundle import archive, command
 
     bundle = archive.read_bundle(args.path)
     if args.json:
-        document = {"digest": bundle.digest, "manifest": bundle.manifest.model_dump(mode="json")}
+        document = {"digest": bundle.digest, "manifest": msgspec.to_builtins(bundle.manifest)}
         print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())  # noqa: T201
     else:
         print(command.describe(bundle))  # noqa: T201

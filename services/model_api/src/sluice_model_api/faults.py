@@ -8,26 +8,26 @@ from contextlib import suppress
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from msgspec import Meta
 
 from sluice_model_api.environment import FromEnvironment
 from sluice_model_api.errors import InjectedError
 from sluice_model_api.tensors import Array
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 _HANG_S = 3600.0
 
 
-class Faults(FromEnvironment):
+class Faults(FromEnvironment, frozen=True, kw_only=True):
     """What goes wrong on purpose; everything off by default."""
 
     prefix = "MODEL_API_FAULT_"
 
     error_rate: Share = 0.0
     """Share of requests answered 500."""
-    latency_ms: Annotated[float, Field(ge=0, le=600_000)] = 0.0
+    latency_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0.0
     """Added latency, milliseconds; the median when `latency_sigma` is over 0."""
-    latency_sigma: Annotated[float, Field(ge=0, le=5)] = 0.0
+    latency_sigma: Annotated[float, Meta(ge=0, le=5)] = 0.0
     """Spread of the added latency: lognormal with this sigma; 0 is a fixed delay."""
     latency_rate: Share = 1.0
     """Share of requests that get the added latency."""
@@ -35,15 +35,15 @@ class Faults(FromEnvironment):
     """Share of requests that are never answered while the client waits (an hour at most)."""
     crash_rate: Share = 0.0
     """Share of requests at which the process ends at once with code 70."""
-    wrong_offset: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
+    wrong_offset: Annotated[float, Meta(ge=-1e9, le=1e9)] = 0.0
     """Added to every number predicted."""
-    wrong_noise: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    wrong_noise: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     """Standard deviation of normal noise added to every number predicted."""
     wrong_stuck: bool = False
     """Every number predicted is the first one predicted since this was switched on."""
-    slow_start_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    slow_start_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """Time before the model is loaded, seconds; only at start."""
-    leak_bytes: Annotated[int, Field(ge=0, le=1 << 26)] = 0
+    leak_bytes: Annotated[int, Meta(ge=0, le=1 << 26)] = 0
     """Memory kept per request, bytes."""
     probes: bool = False
     """Also fault probes and metrics, which otherwise stay true so that nobody restarts the pod
@@ -62,7 +62,8 @@ class FaultInjector:
         """Replace all faults at run time; nothing of the old ones stays, leaked memory included."""
         self.faults = faults
         self._random = random.Random(faults.seed)  # noqa: S311  # a rehearsal, not a secret
-        self._noise = np.random.default_rng(faults.seed)
+        # Importing numpy.random costs every replica 3 MB.
+        self._noise = np.random.default_rng(faults.seed) if faults.wrong_noise else None
         self._stuck: dict[str, float] = {}
         self._leaked: list[bytes] = []
         self.on_requests = bool(
@@ -117,7 +118,7 @@ class FaultInjector:
             wide = right.astype(np.float64)
             if faults.wrong_stuck:
                 wide = np.full_like(wide, self._stuck.setdefault(name, float(wide.flat[0])))
-            if faults.wrong_noise:
+            if self._noise:
                 wide = wide + self._noise.normal(0, faults.wrong_noise, size=wide.shape)
             wide = wide + faults.wrong_offset
             limits = np.finfo(right.dtype) if right.dtype.kind == "f" else np.iinfo(right.dtype)

@@ -53,11 +53,12 @@ class Parts:
             BundleError: a bundle does not do what its manifest says.
         """
         settings = self.settings
+        if settings.admin_token.get_secret_value() or settings.feedback_token.get_secret_value():
+            self.rest.warm()
+        # Last: with its last model the process is ready, and nothing is left to wait for.
         self.repository.load(
             tuple(name.strip() for name in settings.trusted_types.split(",") if name.strip())
         )
-        if settings.admin_token.get_secret_value() or settings.feedback_token.get_secret_value():
-            self.rest.warm()
 
     def close(self) -> None:
         """Write what is left to write and let go of everything."""

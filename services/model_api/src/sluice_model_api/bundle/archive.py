@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pydantic import ValidationError
-
-from sluice_model_api.bundle.manifest import MANIFEST, Manifest
+from sluice_model_api.bundle.manifest import MANIFEST, Manifest, parse_manifest
 from sluice_model_api.errors import BundleError
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".bin", ".sav")
@@ -32,6 +30,9 @@ class Bundle:
     """``sha256:…`` of the manifest, which names the digest of every other file."""
     manifest: Manifest
     files: dict[str, bytes]
+    """Every file but the manifest, by its path inside."""
+    manifest_file: bytes = b""
+    """The manifest as it was read: the digest is that of its bytes."""
 
     @property
     def model(self) -> bytes:
@@ -67,20 +68,9 @@ def read_bundle(path: Path, *, digest: str = "") -> Bundle:
     found = sha256(raw)
     if digest and found != digest:
         raise BundleError(f"{path}: digest is {found}, expected {digest}")
-    manifest = _manifest(raw, path)
+    manifest = parse_manifest(raw, str(path))
     _verify_files(files, manifest, path)
-    return Bundle(origin=str(path), digest=found, manifest=manifest, files=files)
-
-
-def _manifest(raw: bytes, path: Path) -> Manifest:
-    try:
-        return Manifest.model_validate_json(raw)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
-            for fault in error.errors(include_url=False)
-        )
-        raise BundleError(f"{path}: {MANIFEST}: {faults}") from error
+    return Bundle(origin=str(path), digest=found, manifest=manifest, files=files, manifest_file=raw)
 
 
 def _verify_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> None:
@@ -166,7 +156,9 @@ def find_bundles(text: str) -> list[Path]:
         if not path.is_dir() or (path / MANIFEST).exists():
             found.append(path)
             continue
-        inside = sorted(manifest.parent for manifest in path.glob(f"*/*/{MANIFEST}"))
+        folders = (manifest.parent for manifest in path.glob(f"*/*/{MANIFEST}"))
+        # A bundle that is being written lies beside its place under a name with a dot.
+        inside = sorted(folder for folder in folders if not folder.name.startswith("."))
         inside += sorted(path.glob("*/*.tar*"))
         if not inside:
             raise BundleError(

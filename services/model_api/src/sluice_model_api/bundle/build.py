@@ -1,6 +1,5 @@
 """Makes bundles: converts a fitted scikit-learn model, proves the conversion, writes the files."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -8,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from sluice_model_api.bundle.archive import Bundle, read_bundle, sha256
-from sluice_model_api.bundle.manifest import MANIFEST, Histogram, InputSpec, Manifest, TensorSpec
+from sluice_model_api.bundle.manifest import (
+    MANIFEST,
+    FeatureRef,
+    Histogram,
+    InputSpec,
+    Manifest,
+    Parity,
+    TensorSpec,
+    manifest_bytes,
+    parse_manifest,
+)
+from sluice_model_api.bundle.place import write_bundle
 from sluice_model_api.errors import BundleError
 from sluice_model_api.features import feature_digest, prepare_features
 from sluice_model_api.model import Model
@@ -64,7 +73,7 @@ def build_bundle(recipe: Recipe, folder: Path) -> Bundle:
     rows = min(SAMPLE_ROWS, len(matrix))
 
     def manifest_of(diff: float | None) -> Manifest:
-        return Manifest(
+        made = Manifest(
             name=recipe.name,
             version=recipe.version,
             description=recipe.description,
@@ -73,26 +82,27 @@ def build_bundle(recipe: Recipe, folder: Path) -> Bundle:
             files={name: sha256(data) for name, data in sorted(files.items())},
             inputs=tuple(recipe.inputs),
             outputs=(output,),
-            features={
-                "id": recipe.feature_function,
-                "sha256": feature_digest(recipe.feature_function),
-            },
-            parity={
-                "inputs": {
+            features=FeatureRef(
+                id=recipe.feature_function, sha256=feature_digest(recipe.feature_function)
+            ),
+            parity=Parity(
+                inputs={
                     spec.name: recipe.columns[spec.name][:rows].ravel().tolist()
                     for spec in recipe.inputs
                 },
-                "outputs": {recipe.output: expected[:rows].astype(np.float32).ravel().tolist()},
-                "rows": rows,
-                "rtol": MAX_PARITY_DIFF,
-                "atol": MAX_PARITY_DIFF,
-                "source_max_abs_diff": diff,
-            },
+                outputs={recipe.output: expected[:rows].astype(np.float32).ravel().tolist()},
+                rows=rows,
+                rtol=MAX_PARITY_DIFF,
+                atol=MAX_PARITY_DIFF,
+                source_max_abs_diff=diff,
+            ),
             trusted_types=tuple(recipe.trusted_types) if platform == "skops_sklearn" else (),
             training={**recipe.training, **({"conversion": note} if note else {})},
             reference=_reference(recipe, matrix, expected),
             created_by=_versions(),
         )
+        # A class made directly takes what it is given: as it would be read, every value is checked.
+        return parse_manifest(manifest_bytes(made), recipe.name)
 
     draft = Bundle(origin=str(folder), digest="", manifest=manifest_of(None), files=files)
     found = Model(draft, trusted=recipe.trusted_types).score(recipe.columns)[recipe.output]
@@ -103,7 +113,7 @@ def build_bundle(recipe: Recipe, folder: Path) -> Bundle:
             f"{recipe.name}: the {platform} model differs from the trained one by up to "
             f"{diff:.3g} ({relative:.3g} relative, {MAX_PARITY_DIFF} allowed)"
         )
-    _write(folder, {**files, MANIFEST: _json(manifest_of(round(diff, 9)))})
+    write_bundle(folder, {**files, MANIFEST: manifest_bytes(manifest_of(round(diff, 9)))})
     return read_bundle(folder)
 
 
@@ -174,24 +184,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _json(manifest: Manifest) -> bytes:
-    return orjson.dumps(
-        manifest.model_dump(mode="json", exclude_defaults=False),
-        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-    )
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside and swap in, so that a reader never meets half a bundle."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, content in files.items():
-        target = fresh / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    if folder.exists():
-        shutil.rmtree(folder)
-    fresh.replace(folder)

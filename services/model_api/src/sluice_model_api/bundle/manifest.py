@@ -2,38 +2,39 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import msgspec
+import orjson
+from msgspec import Meta, field
 
+from sluice_model_api.errors import BundleError
 from sluice_model_api.tensors import DTYPES
 
 MANIFEST = "manifest.json"
 FORMAT: Final = 1
 
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,126}[a-zA-Z0-9])?$")]
-Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,126}[a-zA-Z0-9])?\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a manifest consists of: checked when it is read, see :func:`parse_manifest`."""
 
 
-class TensorSpec(_Part):
+class TensorSpec(_Part, frozen=True, kw_only=True):
     """A tensor as the protocol describes it; the first dimension is rows (``-1``)."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
     datatype: str
-    shape: Annotated[tuple[int, ...], Field(min_length=1, max_length=8)]
+    shape: Annotated[tuple[int, ...], Meta(min_length=1, max_length=8)]
 
-    @model_validator(mode="after")
-    def _known(self) -> "TensorSpec":
+    def __post_init__(self) -> None:
         if self.datatype not in DTYPES:
             raise ValueError(f"datatype {self.datatype!r} is not one of {', '.join(DTYPES)}")
         if self.shape[0] != -1 or any(size < 1 for size in self.shape[1:]):
             raise ValueError(f"shape {list(self.shape)}: rows first (-1), then fixed sizes")
-        return self
 
 
-class InputSpec(TensorSpec):
+class InputSpec(TensorSpec, frozen=True, kw_only=True):
     """An input and the contract its values must keep, for every way into the model."""
 
     description: str = ""
@@ -51,27 +52,27 @@ class InputSpec(TensorSpec):
     """Names that the field has in tables (TLC's column names), for batch and stream."""
 
 
-class FeatureRef(_Part):
+class FeatureRef(_Part, frozen=True, kw_only=True):
     """The function that turns inputs into the model's tensors, pinned by the hash of its code."""
 
     id: str
     sha256: Sha256
 
 
-class Parity(_Part):
+class Parity(_Part, frozen=True, kw_only=True):
     """Inputs with the outputs they must give, checked before the model counts as ready."""
 
     inputs: dict[str, list[Any]]
     """Row-major values per input."""
     outputs: dict[str, list[Any]]
-    rows: Annotated[int, Field(ge=1)]
+    rows: Annotated[int, Meta(ge=1)]
     rtol: float = 1e-5
     atol: float = 1e-5
     source_max_abs_diff: float | None = None
     """Largest difference between the converted model and the one that was trained."""
 
 
-class Histogram(_Part):
+class Histogram(_Part, frozen=True, kw_only=True):
     """Reference distribution of a feature or prediction in the training data."""
 
     edges: tuple[float, ...]
@@ -79,7 +80,7 @@ class Histogram(_Part):
     counts: tuple[int, ...]
 
 
-class Manifest(_Part):
+class Manifest(_Part, frozen=True, kw_only=True):
     """The whole ``manifest.json``. Its sha256 is the digest of the bundle.
 
     No wall clock is in it: the same data and code give the same digest.
@@ -93,21 +94,20 @@ class Manifest(_Part):
     model_file: Literal["model.onnx", "model.skops"]
     files: dict[str, Sha256]
     """Every file of the bundle but the manifest, with its sha256."""
-    inputs: Annotated[tuple[InputSpec, ...], Field(min_length=1)]
-    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    inputs: Annotated[tuple[InputSpec, ...], Meta(min_length=1)]
+    outputs: Annotated[tuple[TensorSpec, ...], Meta(min_length=1)]
     features: FeatureRef
     parity: Parity
     trusted_types: tuple[str, ...] = ()
     """Types that a skops file may make; each must be allowed by the server as well."""
-    training: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     """Where the model comes from: data, rows, period, split, metrics."""
-    reference: dict[str, Histogram] = Field(default_factory=dict)
+    reference: dict[str, Histogram] = field(default_factory=dict)
     """Histograms of features and predictions (``prediction.<output>``) for drift."""
-    created_by: dict[str, str] = Field(default_factory=dict)
+    created_by: dict[str, str] = field(default_factory=dict)
     """Versions of what built the bundle."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Manifest":
+    def __post_init__(self) -> None:
         if self.model_file not in self.files:
             raise ValueError(f"files: {self.model_file} is missing")
         expected = {"onnx_onnxv1": "model.onnx", "skops_sklearn": "model.skops"}[self.platform]
@@ -120,4 +120,24 @@ class Manifest(_Part):
             given = self.parity.inputs if kind == "inputs" else self.parity.outputs
             if set(given) != set(names):
                 raise ValueError(f"parity.{kind}: must be exactly {', '.join(sorted(names))}")
-        return self
+
+
+def parse_manifest(raw: bytes, origin: str) -> Manifest:
+    """A manifest from its file.
+
+    Raises:
+        BundleError: what is wrong with it and where; ``origin`` names the bundle.
+    """
+    try:
+        return msgspec.json.decode(raw, type=Manifest)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{origin}: {MANIFEST}: {error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BundleError(f"{origin}: {MANIFEST}: not valid JSON: {error}") from error
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The file of a manifest: the same manifest, the same bytes."""
+    return orjson.dumps(
+        msgspec.to_builtins(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )

@@ -11,10 +11,12 @@ import orjson
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from msgspec.structs import asdict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.exceptions import HTTPException
 
 from sluice_model_api import __version__
+from sluice_model_api.environment import Secret, UnusableError
 from sluice_model_api.errors import ModelApiError, RequestError
 from sluice_model_api.faults import FaultInjector, Faults
 from sluice_model_api.http.openapi import hot_paths, with_our_errors
@@ -79,7 +81,7 @@ def make_rest(
     return app
 
 
-def _bearer(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
+def _bearer(token: Secret) -> Callable[[Request], Awaitable[None]]:
     expected = f"Bearer {token.get_secret_value()}".encode()
 
     async def check(request: Request) -> None:
@@ -90,31 +92,31 @@ def _bearer(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-def _add_admin(app: FastAPI, token: SecretStr, injector: FaultInjector) -> None:
+def _add_admin(app: FastAPI, token: Secret, injector: FaultInjector) -> None:
     guard = [Depends(_bearer(token))]
 
     @app.get("/admin/faults", dependencies=guard, summary="Faults that are on")
     async def read() -> dict[str, Any]:
-        return injector.faults.model_dump()
+        return asdict(injector.faults)
 
     @app.put("/admin/faults", dependencies=guard, summary="Replace all faults")
     async def replace(faults: dict[str, Any]) -> dict[str, Any]:
         injector.set(_faults(faults))
-        return injector.faults.model_dump()
+        return asdict(injector.faults)
 
 
 def _faults(document: dict[str, Any]) -> Faults:
-    unknown = [name for name in document if name not in Faults.model_fields]
+    known = Faults.__struct_fields__
+    unknown = [name for name in document if name not in known]
     if unknown:
-        known = ", ".join(Faults.model_fields)
-        raise RequestError(f"fault {unknown[0][:80]!r} is unknown; faults are {known}")
+        raise RequestError(f"fault {unknown[0][:80]!r} is unknown; faults are {', '.join(known)}")
     try:
-        return Faults.model_validate(document)
-    except ValidationError as error:
-        raise RequestError(_text(error.errors(include_url=False))) from error
+        return Faults.checked(document)
+    except UnusableError as error:
+        raise RequestError(str(error)) from error
 
 
-def _add_feedback(app: FastAPI, token: SecretStr, store: Store | None) -> None:
+def _add_feedback(app: FastAPI, token: Secret, store: Store | None) -> None:
     @app.post(
         "/feedback",
         dependencies=[Depends(_bearer(token))],
