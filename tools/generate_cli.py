@@ -16,9 +16,10 @@ _HEAD = """\
 `sluice` acts on the releases of one state folder on this machine: `--dir`, or `SLUICE_DIR`, by
 default `.sluice` in the current folder. With `--context` or `--namespace`, before or after the
 verb, it acts on a cluster; `kubectl sluice` is the same command and always does. A release may be
-named (`taxi`, in a cluster also `namespace/taxi`) or, when there is exactly one, left out. Every answer comes as a drawing for people (`-o table`) or as the one document that the
-supervisor itself serves (`-o json`, `-o yaml`). Errors are one clear line on stderr: what, where,
-what to do. `SLUICE_DEBUG=1` adds the traceback.
+named (`taxi`, in a cluster also `namespace/taxi`) or, when there is exactly one, left out. Every
+answer comes as a drawing for people (`-o table`) or as the one document that the supervisor itself
+serves (`-o json`, `-o yaml`). Errors are one clear line on stderr: what, where, what to do.
+`SLUICE_DEBUG=1` adds the traceback.
 
 Shell completion, release names included: `sluice --install-completion`; kubectl completes
 `kubectl sluice` by itself once its own completion is set up.

@@ -1,5 +1,7 @@
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -321,3 +323,12 @@ def test_kubectl_completes_names_from_the_cluster(cluster: FakeCluster) -> None:
     assert "promote" in completions(["pro"])
     cluster.api.unreachable = "down"
     assert completions(["promote", ""]) == []
+
+
+def test_verbs_of_a_laptop_never_load_the_kubernetes_client() -> None:
+    script = (
+        "import sys; from sluice.cli.main import run; run(['version']); "
+        "print([name for name in sys.modules if name.startswith(('kubernetes', 'sluice.kube'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

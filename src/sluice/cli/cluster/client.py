@@ -10,7 +10,7 @@ from sluice.cli.cluster import applying, controller
 from sluice.cli.cluster.commands import LOOK_S, command
 from sluice.cli.cluster.logs import read_logs
 from sluice.cli.cluster.seen import Seen, is_observed, seen
-from sluice.cli.output import now_ms
+from sluice.cli import output
 from sluice.cli.where import Where
 from sluice.errors import TransientError, UnknownRelease
 from sluice.kube.client import KubeClient
@@ -221,7 +221,7 @@ class ClusterClient:
         return f"{metadata['namespace']}/{metadata['name']}"
 
     def _seen(self, obj: Mapping[str, Any]) -> Seen:
-        return seen(obj, name=self._name(obj), now_ms=now_ms())
+        return seen(obj, name=self._name(obj), now_ms=output.now_ms())
 
     def _do(self, question: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(question)
