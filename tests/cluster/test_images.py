@@ -94,7 +94,7 @@ def test_the_model_api_serves_both_versions_of_the_examples_locked_down() -> Non
         with container("model-api", "-e", bundle) as found:
             until(found, "model-api", "healthcheck")
             shown = until(found, "model-api", "bundle", "show", bundle.partition("=")[2], "--json")
-            assert json.loads(shown)["version"] == version
+            assert json.loads(shown)["manifest"]["version"] == version
 
 
 def test_the_router_gets_ready_locked_down_and_drains() -> None:
