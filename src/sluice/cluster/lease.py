@@ -25,8 +25,8 @@ RENEWALS = 5
 """So often a lease is renewed, and looked at by those who wait, within its time."""
 
 FIRST_EPOCH_MS = 60_000
-"""A new Lease begins with the minutes since 1970, not with 1: agents that remember a leadership of a
-Lease that somebody deleted must not refuse every one that comes after."""
+"""A new Lease begins with the minutes since 1970, not with 1: somebody may have deleted the one
+before, and agents that remember its leaders must not refuse every later one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

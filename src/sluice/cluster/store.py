@@ -1,6 +1,5 @@
 """Releases, policies and SLOs as they are in the cluster, and what has changed since one looked."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
