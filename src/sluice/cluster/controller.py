@@ -22,8 +22,6 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 LEASE = "sluice-controller"
-AGAIN_S = 2.0
-"""A leadership that could not begin is tried again after so long."""
 STUCK_S = 60.0
 """A loop that has made no turn for so long is taken for dead: the process is started anew."""
 
@@ -107,6 +105,8 @@ class Controller:
                 self.leadership = None
                 self.gauges.leader.set(0)
                 await self.elector.release()
+            # Whatever broke here may not be broken there: the others look first.
+            await self._unless_stopped(self._clock.sleep(2 * self.elector.every_s))
 
     def not_alive(self) -> str:
         """Why the process should be started anew; empty: it need not."""
@@ -151,7 +151,6 @@ class Controller:
                         await asyncio.gather(watching, return_exceptions=True)
         except SluiceError as error:
             log.error("controller.cannot_lead", problem=str(error))
-            await self._clock.sleep(AGAIN_S)
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
         """What the work gives; None when this was told to stop before."""

@@ -32,7 +32,7 @@ def packed_view(
 
 def _packed(document: dict[str, Any], limit: int) -> str:
     text = pack(document)
-    decisions = list(document["decisions"])
+    decisions = list(document.get("decisions", ()))
     told = sum(item.get("verdict") is not None for item in decisions)
     while len(text) > limit and told > 1:
         # Half of the evidence that is left: a few rounds are enough for fifty decisions.

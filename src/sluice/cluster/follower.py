@@ -235,7 +235,9 @@ class Follower:
                 note = f"{ask.verb or ask.annotation} refused: {error}"
                 self._news.say(key, reason="VerbRefused", note=note, warning=True)
             else:
-                entry.command = {"id": ask.id, "outcome": "done", "message": status.message}
+                who = f" by {ask.body.by}" if ask.body.by else ""
+                message = f"{ask.verb}{who}: {status.message}"
+                entry.command = {"id": ask.id, "outcome": "done", "message": message}
             log.info("release.verb", release=key, verb=ask.verb, by=ask.body.by, **entry.command)
         self._waiting.pop(key, None)
         if waits(obj, entry.consumed):

@@ -72,10 +72,10 @@ def _slos(config_maps: Iterable[Object]) -> tuple[tuple[spec.SLO, ...], tuple[Fa
         except SpecError as error:
             faults += error.faults
             continue
-        others = [item.kind for item in (*documents.releases, *documents.policies)]
         faults += [
-            Fault(path="kind", reason=f"{kind} has no place here: apply it itself", file=file)
-            for kind in others
+            Fault(path="kind", reason=f"{item.kind} has no place here: apply it itself", file=file)
+            for item in documents
+            if item.kind != "SLO"
         ]
         for slo in documents.slos:
             if slo.name in found:
