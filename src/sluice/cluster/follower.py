@@ -63,7 +63,7 @@ class Follower:
         news: Tells what was refused.
         clock: Time.
         compile: Makes what the loop takes of an object.
-        forget: Told that a release is gone.
+        leave: Takes away what is left of a release that is gone.
         unreadable: Why a release's checkpoint cannot be used, by key.
         shown: Told that there is something new to show of a release.
     """
@@ -79,7 +79,7 @@ class Follower:
         news: News,
         clock: Clock,
         compile: Compile,  # noqa: A002  # what it does
-        forget: Callable[[str], None],
+        leave: Callable[[str], Awaitable[None]],
         unreadable: Mapping[str, str],
         shown: Callable[[str], None],
     ) -> None:
@@ -91,7 +91,7 @@ class Follower:
         self._news = news
         self._clock = clock
         self._compile = compile
-        self._forget = forget
+        self._take_away = leave
         self._unreadable = unreadable
         self._shown = shown
         self._wake = asyncio.Event()
@@ -259,6 +259,7 @@ class Follower:
             return
         if key in self._unreadable:
             await self._dataplane.remove(key)
+        await self._take_away(key)
         if has_finalizer(obj):
             await self._finalize(obj, without_finalizer)
         self._drop(key)
@@ -269,6 +270,7 @@ class Follower:
             self._leaving.add(key)
             await self._loop.delete(key, by="")
             return
+        await self._take_away(key)
         self._drop(key)
         self._book.drop(key)
 
@@ -276,7 +278,6 @@ class Follower:
         self._leaving.discard(key)
         for known in (self._running, self._later, self._pauses, self._waiting):
             known.pop(key, None)
-        self._forget(key)
 
     async def _finalize(self, obj: Object, change: Callable[[Object], Sequence[str]]) -> None:
         """Set or take our finalizer; a list is replaced whole, so nobody else's may be lost."""

@@ -1,7 +1,7 @@
 """One leadership: a loop with everything around it, from the taking of the lease to its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -98,12 +98,17 @@ class Leadership:
             hook=parts.hook,
             notifier=self._outbox,
             router_url=lambda: parts.router_url,
-            hints=self._metrics.hints,
+            hints=self._hints,
             routers=parts.routers,
             on_turn=self._turned,
         )
         self.presenter = Presenter(
-            store=self.store, book=self.book, loop=self.loop, news=self.news, clock=clock
+            store=self.store,
+            book=self.book,
+            loop=self.loop,
+            news=self.news,
+            clock=clock,
+            problems=parts.problems,
         )
         self.follower = Follower(
             client=parts.objects,
@@ -114,7 +119,7 @@ class Leadership:
             news=self.news,
             clock=clock,
             compile=self._compile,
-            forget=parts.forget,
+            leave=parts.leave,
             unreadable=self.journal.unreadable,
             shown=self.presenter.soon,
         )
@@ -127,6 +132,9 @@ class Leadership:
     def _turned(self, seconds: float) -> None:
         self._turned_ms = self._clock.now_ms()
         self._gauges.turns.observe(seconds)
+
+    def _hints(self, key: str) -> Sequence[str]:
+        return (*self._metrics.hints(key), *self._parts.problems(key))
 
     def _decided(self, key: str, decision: Mapping[str, Any]) -> None:
         self.news.decided(key, decision)

@@ -20,8 +20,6 @@ class Parts:
     """For objects of releases; what it does must not hold back status or lease."""
     status: KubeClient
     """For status, and nothing else."""
-    lease: KubeClient
-    """For the lease, and nothing else."""
     platform: Platform
     changes: Callable[[int], Awaitable[int]]
     """Returns a version as soon as the platform shows something else than at the version given."""
@@ -36,11 +34,13 @@ class Parts:
     admit: Callable[[Workload], Awaitable[None]]
     """Asks the API server whether the pods of a revision could run. Raises SpecError: they could
     not, with every reason."""
-    forget: Callable[[str], None]
-    """A release is gone."""
+    leave: Callable[[str], Awaitable[None]]
+    """A release is gone: what is left beside its replicas goes too."""
     routers: Callable[[], object]
     """Differs when a router comes or goes."""
     router_url: str
+    problems: Callable[[str], Sequence[str]] = lambda _: ()
+    """What is wrong with a release's objects, or with routers, one line each."""
     counters: Counted = field(default=tuple)
     """Further counters: name, help, value."""
     run: Sequence[Callable[[], Awaitable[None]]] = ()

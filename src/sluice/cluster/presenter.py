@@ -1,7 +1,7 @@
 """Writes what people see of each release: at once when something was decided, and rarely else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,14 +52,25 @@ class Presenter:
         loop: What runs.
         news: Tells problems.
         clock: Time.
+        problems: What else is wrong with a release, one line each.
     """
 
-    def __init__(self, *, store: Store, book: Book, loop: Loop, news: News, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: Book,
+        loop: Loop,
+        news: News,
+        clock: Clock,
+        problems: Callable[[str], Sequence[str]],
+    ) -> None:
         self._store = store
         self._book = book
         self._loop = loop
         self._news = news
         self._clock = clock
+        self._problems = problems
         self._wake = asyncio.Event()
         self._shown: dict[str, _Shown] = {}
 
@@ -113,15 +124,19 @@ class Presenter:
             *said, state.mode, state.reason, state.message, state.weight_bp, state.stage,
             state.rung, state.generation, state.acknowledged, state.verdict, state.paused,
             state.hold, state.frozen, state.ready, state.sizes, state.stable, state.candidates,
-            state.queued, tuple(tracked.problems.items()), tracked.notices,
+            state.queued, self._troubles(key, tracked), tracked.notices,
             tracked.core.decisions[-1:],
         )  # fmt: skip
+
+    def _troubles(self, key: str, tracked: Tracked | None) -> tuple[str, ...]:
+        own = tracked.problems.values() if tracked is not None else ()
+        return (*own, *self._problems(key))
 
     async def _write(self, key: str, mark: object) -> None:
         shown, now = self._shown[key], self._clock.now_ms()
         entry, tracked = self._book[key], self._loop.releases.get(key)
         status = self._loop.status(key) if tracked is not None else None
-        troubles = tuple(tracked.problems.values()) if tracked is not None else ()
+        troubles = self._troubles(key, tracked)
         look = Look(
             key=key,
             acceptance=entry.acceptance,

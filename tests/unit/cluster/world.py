@@ -116,7 +116,6 @@ class World:
         return Parts(
             objects=self.client,
             status=self.client,
-            lease=self.client,
             platform=self.platform,
             changes=never,
             dataplane=self.plane,
@@ -126,7 +125,7 @@ class World:
             digest=self._digest,
             describe=self._describe,
             admit=self._admit,
-            forget=lambda key: self.described.pop(key, None),
+            leave=self._leave,
             routers=lambda: None,
             router_url="http://router",
         )
@@ -139,6 +138,9 @@ class World:
 
     def _describe(self, item: Wanted, uid: str) -> None:
         self.described[item.key] = uid
+
+    async def _leave(self, key: str) -> None:
+        self.described.pop(key, None)
 
     async def _admit(self, workload: Workload) -> None:
         image = str(workload.template["spec"]["containers"][0]["image"])

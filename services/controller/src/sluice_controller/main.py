@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import sys
+from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
 from sluice.cluster.controller import Controller
-from sluice.cluster.kubernetes import Clients, parts_of
 from sluice.cluster.settings import Settings
+from sluice.cluster.wiring import Clients, parts_of
 from sluice.errors import SluiceError
+from sluice.hooks.jobs import LocalJobs
 from sluice.platforms.clock import SystemClock
 from sluice_controller.watching import Watching, quiet_logs
 
@@ -21,7 +23,7 @@ EXIT_USAGE = 64
 def main() -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
-        settings = Settings()  # type: ignore[call-arg]  # required ones come from the environment
+        settings = Settings()
     except ValidationError as error:
         sys.stderr.write(f"sluice-controller: {error}\n")
         return EXIT_USAGE
@@ -46,7 +48,9 @@ async def run(settings: Settings) -> None:
             settings,
             clock,
             lease=clients.lease,
-            parts=lambda epoch: parts_of(settings, clients, clock, epoch),
+            parts=lambda epoch: parts_of(
+                settings, clients, clock, epoch, jobs=lambda _: LocalJobs(Path("/tmp"))
+            ),
             watch=Watching(settings.namespaces).follow,
         )
         await controller.serve()

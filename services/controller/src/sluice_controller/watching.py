@@ -9,6 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kopf
@@ -22,7 +23,6 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-STOP_S = 5.0
 WATCH_S = 290
 """The server ends a watch after so long, which then goes on: a server that changed is noticed."""
 KINDS = (RELEASE, RELEASE_POLICY, CONFIG_MAP)
@@ -47,15 +47,14 @@ class Watching:
         while True:
             try:
                 await self._until_it_ends(leadership)
-            except Exception as error:  # whatever it is, it can be listed and followed anew
-                log.warning("watch.broken", problem=f"{type(error).__name__}: {error}")
+            except Exception:  # whatever it is, everything can be listed and followed anew
+                log.exception("watch.broken")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _until_it_ends(self, leadership: Leadership) -> None:
         ours = asyncio.get_running_loop()
         stop = threading.Event()
-        ended: asyncio.Future[None] = ours.create_future()
 
         def on_ours(call: Callable[..., None], *given: Any) -> None:
             # After the end of ours there is nobody to tell.
@@ -67,21 +66,13 @@ class Watching:
             drop=lambda kind, key: on_ours(leadership.drop, kind, key),
         )
 
-        def run() -> None:
-            try:
-                asyncio.run(self._operate(registry, stop))
-            except Exception as error:  # handed to who waits
-                on_ours(_fail, ended, error)
-            else:
-                on_ours(_end, ended)
-
-        thread = threading.Thread(target=run, name="kopf", daemon=True)
-        thread.start()
+        pool = ThreadPoolExecutor(1, thread_name_prefix="kopf")
         try:
-            await ended
+            work = pool.submit(lambda: asyncio.run(self._operate(registry, stop)))
+            await asyncio.wrap_future(work)
         finally:
             stop.set()
-            await asyncio.to_thread(thread.join, STOP_S)
+            await asyncio.to_thread(pool.shutdown)
 
     async def _operate(self, registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
         await kopf.operator(
@@ -95,7 +86,7 @@ class Watching:
 
 
 def settings_for() -> kopf.OperatorSettings:
-    """kopf with everything off that is not watching."""
+    """Kopf with everything off that is not watching."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
@@ -138,17 +129,7 @@ def registry_for(*, put: Put, drop: Drop) -> kopf.OperatorRegistry:
 
 
 def quiet_logs() -> None:
-    """kopf speaks of every object it sees; what it cannot do is enough."""
+    """Kopf speaks of every object it sees; what it cannot do is enough."""
     for name in ("kopf", "aiohttp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("kopf.objects").setLevel(logging.ERROR)
-
-
-def _fail(future: "asyncio.Future[None]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _end(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
