@@ -58,13 +58,13 @@ class World:
         self.nodes = MemoryNodes(self.api, self.clock, ready_after_s=1.0, drain_s=0.5)
         self.client: KubeClient = self.api.client(namespace=NAMESPACE)
 
-    async def start(self) -> None:
+    async def start(self, timeout_s: float = 5.0) -> None:
         """A controller begins; what ran before goes on."""
         self.caches = Caches(self.client)
         self.platform = KubePlatform(
             self.client, self.caches, describe=self.describe, clock=self.clock
         )
-        await self.caches.start()
+        await self.caches.start(timeout_s)
 
     async def stop(self) -> None:
         """It ends without a word."""
@@ -88,13 +88,13 @@ class World:
     async def settle(self) -> None:
         """Let watches catch up and repairs end."""
         self.nodes.tick()
-        for _ in range(200):
+        for _ in range(60):
             await asyncio.sleep(0)
 
     async def seconds(self, count: float) -> None:
-        """Time goes by; the controller looks every tenth of a second."""
-        for _ in range(round(count * 10)):
-            await self.clock.advance(0.1)
+        """Time goes by; the controller looks twice a second."""
+        for _ in range(round(count * 2)):
+            await self.clock.advance(0.5)
             await self.settle()
             for release in self.extras:
                 await self.platform.observe(release)

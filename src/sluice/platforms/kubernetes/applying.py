@@ -14,6 +14,8 @@ from sluice.platforms.kubernetes.names import MANAGER
 Object = dict[str, Any]
 Key = tuple[str, str, str]
 """Resource, namespace and name."""
+ATOMIC = frozenset({"selector"})
+"""A key more selects something else."""
 UNSEEN_S = 30.0
 """An object that no watch has shown for so long after it was applied is taken for gone."""
 
@@ -115,10 +117,11 @@ class Applier:
 
 
 def contains(there: Any, wanted: Any) -> bool:
-    """Whether everything that is wanted is there; lists item by item."""
+    """Whether everything that is wanted is there; lists item by item, selectors as a whole."""
     if isinstance(wanted, Mapping):
         return isinstance(there, Mapping) and all(
-            contains(there.get(key), value) for key, value in wanted.items()
+            there.get(key) == value if key in ATOMIC else contains(there.get(key), value)
+            for key, value in wanted.items()
         )
     if isinstance(wanted, list | tuple):
         return (

@@ -31,6 +31,8 @@ from sluice.ports import Clock
 log = structlog.get_logger()
 
 Object = dict[str, Any]
+AGAIN_MS = 5_000
+"""Between two tries of a repair that is refused: the server is there for others as well."""
 REMOVED = (HPA, PDB, DEPLOYMENT, SERVICE, CONFIG_MAP)
 """In this order: nothing brings back what was taken away."""
 
@@ -61,6 +63,7 @@ class KubePlatform:
         self._locks: dict[str, asyncio.Lock] = {}
         self._repairs: dict[str, asyncio.Task[None]] = {}
         self._problems: dict[str, str] = {}
+        self._again_ms: dict[str, int] = {}
 
     @property
     def version(self) -> int:
@@ -165,6 +168,7 @@ class KubePlatform:
         except RefusedError as error:
             raise TransientError(str(error), retry_after_s=5.0) from error
         self._problems.pop(release, None)
+        self._again_ms.pop(release, None)
         self._locks.pop(release, None)
 
     async def close(self) -> None:
@@ -224,6 +228,8 @@ class KubePlatform:
         """Begin to undo what others changed, unless it goes on already."""
         if release in self._repairs or release in self._removed or self._lock(release).locked():
             return
+        if self._clock.now_ms() < self._again_ms.get(release, 0):
+            return
         known = self._held.get(release, {})
         self._refresh(release, known)
         if all(self._revisions.holds(held) for held in known.values()):
@@ -248,10 +254,11 @@ class KubePlatform:
             async with self._lock(release):
                 for revision, held in tuple(known.items()):
                     if not self._revisions.holds(held):
-                        log.info("revision.mended", release=release, revision=revision)
                         await self._revisions.ensure(held)
+                        log.info("revision.mended", release=release, revision=revision)
             self._problems.pop(release, None)
         except SluiceError as error:
+            self._again_ms[release] = self._clock.now_ms() + AGAIN_MS
             self._problems[release] = f"objects cannot be kept as they should be: {error}"
 
     def _lock(self, release: str) -> asyncio.Lock:
