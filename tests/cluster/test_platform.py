@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from tests.support.cluster import PYTHON_IMAGE
 
 from sluice.errors import SpecError, TransientError
 from sluice.kube.client import KubeClient
@@ -31,7 +32,6 @@ from sluice.platforms.kubernetes.tracked import TrackedReader
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-IMAGE = "python:3.11-slim-bookworm"
 SERVER = """
 import http.server, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -51,7 +51,7 @@ def template(**container: Any) -> dict[str, Any]:
     """A small server that says its revision."""
     item = {
         "name": "model",
-        "image": IMAGE,
+        "image": PYTHON_IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", SERVER],
         "ports": [{"name": "http", "containerPort": 8080}],
@@ -114,7 +114,7 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(kube: KubeClient, namespace: str) -> AsyncIterator[Rig]:
+async def rig(kube: KubeClient, namespace: str, python_image: str) -> AsyncIterator[Rig]:
     # Any object can own: the CRD of Releases may not be installed.
     made = await kube.create(CONFIG_MAP.new("taxi", namespace))
     owner = Owner(
@@ -220,7 +220,7 @@ async def test_edits_are_undone(rig: Rig) -> None:
         assert found is not None
         spec = found["spec"]
         image = spec["template"]["spec"]["containers"][0]["image"]
-        return (spec["replicas"], image) == (1, IMAGE)
+        return (spec["replicas"], image) == (1, PYTHON_IMAGE)
 
     await rig.until(undone, "the edit stayed")
     await rig.kube.delete(SERVICE, "taxi-v1", rig.namespace)

@@ -24,6 +24,7 @@ CONTAINER = "check"
 LAST_LINES = 3
 LONGEST_SAID = 500
 """Characters: it becomes part of a line for people."""
+LOG_TRIES = 3
 KEPT_S = 3_600
 """Longest time that a Job whose controller never came back is kept after its end."""
 STARTED_NEVER = frozenset({"StartError", "ContainerCannotRun"})
@@ -180,14 +181,21 @@ class KubeJobs:
 
     async def _logs(self, pod: Object) -> str:
         metadata = pod["metadata"]
-        try:
-            text = await self._client.logs(
-                metadata["name"], metadata["namespace"], container=CONTAINER, tail=LAST_LINES + 20
-            )
-        except SluiceError as error:
-            return f"its output cannot be read: {error}"[:LONGEST_SAID]
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return " | ".join(lines[-LAST_LINES:])[-LONGEST_SAID:]
+        said = ""
+        for _ in range(LOG_TRIES):
+            try:
+                text = await self._client.logs(
+                    metadata["name"], metadata["namespace"], container=CONTAINER, tail=50
+                )
+            except TransientError as error:  # a kubelet that is busy breaks off
+                said = f"its output cannot be read: {error}"[:LONGEST_SAID]
+                await asyncio.sleep(self._poll_s)
+            except SluiceError as error:
+                return f"its output cannot be read: {error}"[:LONGEST_SAID]
+            else:
+                lines = [line.strip() for line in text.splitlines() if line.strip()]
+                return " | ".join(lines[-LAST_LINES:])[-LONGEST_SAID:]
+        return said
 
     async def _delete(self, name: str, namespace: str) -> None:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import reach
+from tests.support.cluster import PYTHON_IMAGE, python_image, reach
 
 from sluice.hooks.jobs import LocalJobs
 from sluice.hooks.kube_jobs import JobPlace, KubeJobs
@@ -18,6 +18,8 @@ from sluice.kube.kinds import NAMESPACE
 from sluice.nouns import Job, JobEnd
 from sluice.ports import CheckJob
 from sluice.testing.kube import MemoryApi, MemoryJobRuns
+
+__all__ = ["python_image"]  # a fixture
 
 
 @dataclass(kw_only=True)
@@ -35,7 +37,6 @@ class Rig:
 
 
 ENDS = {"passes": JobEnd(code=0, said="fine"), "fails": JobEnd(code=3, said="the reason")}
-IMAGE = "python:3.11-slim-bookworm"
 
 
 @pytest.fixture(
@@ -47,7 +48,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         if request.param == "kube":
             api = MemoryApi()
             MemoryJobRuns(api, ENDS)
-            place = JobPlace(namespace="ml", image=IMAGE)
+            place = JobPlace(namespace="ml", image=PYTHON_IMAGE)
             jobs = KubeJobs(api.client(), place=lambda _: place, poll_s=0.01)
         yield Rig(jobs=jobs, passes=("passes",), fails=("fails",), hangs=("hangs",))
         return
@@ -55,12 +56,13 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
     async with AsyncExitStack() as stack:
         if request.param == "cluster":
             python, kube = "python3", await reach()
+            request.getfixturevalue("python_image")
             stack.push_async_callback(kube.close)
             namespace = f"kube-{uuid.uuid4().hex[:8]}"
             await kube.create(NAMESPACE.new(namespace))
             stack.push_async_callback(kube.delete, NAMESPACE, namespace, None)
             container = {"imagePullPolicy": "IfNotPresent"}
-            place = JobPlace(namespace=namespace, image=IMAGE, container=container)
+            place = JobPlace(namespace=namespace, image=PYTHON_IMAGE, container=container)
             jobs = KubeJobs(kube, place=lambda _: place, poll_s=0.2)
         else:
             jobs = LocalJobs(tmp_path)

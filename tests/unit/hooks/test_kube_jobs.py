@@ -126,3 +126,21 @@ async def test_job_that_somebody_deleted_is_said(api: MemoryApi) -> None:
     end: Any = await running
     assert end.code is None
     assert "somebody deleted Job ml/check-" in end.said
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "said"),
+    [
+        pytest.param(500, 2, "fine", id="busy-kubelet"),
+        pytest.param(500, 3, "its output cannot be read: logs of pods ml/", id="away"),
+        pytest.param(403, 1, "its output cannot be read: logs of pods ml/", id="forbidden"),
+    ],
+)
+async def test_end_counts_though_its_output_cannot_be_read(
+    api: MemoryApi, status: int, times: int, said: str
+) -> None:
+    runs = jobs(api)
+    api.refuse_logs(status, "unexpected EOF", times=times)
+    end = await runs.run(job())
+    assert end.code == 0
+    assert end.said.startswith(said)
