@@ -26,7 +26,9 @@ _PATH = re.compile(
 )
 _KINDS = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_WITH_STATUS = frozenset({"Release", "Deployment", "Pod", "Job", "HorizontalPodAutoscaler"})
+_WITH_STATUS = frozenset(
+    {"Release", "Deployment", "Pod", "Job", "HorizontalPodAutoscaler", "HTTPRoute"}
+)
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a fault of ours
