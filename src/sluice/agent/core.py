@@ -1,8 +1,8 @@
 """What an agent knows and does: fragments in, leases, acknowledgements out."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -13,7 +13,7 @@ from sluice.dataplanes.codec import claimed_hosts
 from sluice.dataplanes.envoyfiles import XdsConfig
 from sluice.dataplanes.names import ClusterName
 from sluice.errors import RoutingRefused, StateError, TransientError
-from sluice.nouns import Ack, Fragment
+from sluice.nouns import Ack, Endpoint, Fragment, RevisionId
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +183,36 @@ class Agent:
             generation=routing.generation,
             weights_bp={arm.revision: arm.weight_bp for arm in routing.live},
         )
+
+    async def refresh(
+        self, release: str, endpoints: Mapping[RevisionId, tuple[Endpoint, ...]]
+    ) -> None:
+        """Serve the same routing with other endpoints; unlike a push it renews no lease.
+
+        Raises:
+            RoutingRefused: Envoy refused it.
+            TransientError: Envoy does not answer, or not in time.
+            StateError: a file cannot be written.
+        """
+        async with self._lock:
+            served = self._releases.get(release)
+            if served is None or dict(served.fragment.endpoints) == dict(endpoints):
+                return
+            before = served.fragment, served.rendered
+            fragment = replace(served.fragment, endpoints=endpoints)
+            served.fragment = fragment
+            served.rendered = self._renderer.release(fragment, lease_expired=served.expired)
+            try:
+                await self._sink.push(self._config())
+            except (RoutingRefused, TransientError, StateError):
+                served.fragment, served.rendered = before
+                raise
+            self._store.save(fragment)
+            log.info(
+                "agent.endpoints_followed",
+                release=release,
+                endpoints={revision: len(found) for revision, found in endpoints.items()},
+            )
 
     async def delete(self, release: str) -> None:
         """Stop serving a release; unknown names are fine.

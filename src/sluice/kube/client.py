@@ -165,6 +165,7 @@ class KubeClient:
         tail: int = 100,
         since_s: int | None = None,
         previous: bool = False,
+        timestamps: bool = False,
     ) -> str:
         """The last lines that a container wrote.
 
@@ -175,6 +176,7 @@ class KubeClient:
             tail: Lines.
             since_s: Only those of the last so many seconds.
             previous: Of the run before the last restart.
+            timestamps: Each line begins with its time, RFC 3339 with nanoseconds, and a space.
 
         Raises:
             NotThere: no such pod.
@@ -188,6 +190,8 @@ class KubeClient:
             query["sinceSeconds"] = str(since_s)
         if previous:
             query["previous"] = "true"
+        if timestamps:
+            query["timestamps"] = "true"
         answer = await self._ask("GET", POD.path(place, pod, "log"), query)
         if answer.status >= 400:
             raise _refusal(answer, f"logs of {_named(POD, place, pod)}")
