@@ -72,7 +72,8 @@ def test_a_load_test_that_decides_nothing_holds_until_a_person_answers(
     told.then.within(240).says(said)
     status = told.status()
     assert status.weight_bp == 0
-    assert status.phase is Phase.PAUSED
+    assert status.reason == "GateUnanswered"
+    assert status.phase is Phase.PROGRESSING
     assert "a person answers gate load in place of its load" in status.next
     told.when.verb("approve")
     told.then.promoted("v2").lost(0)
