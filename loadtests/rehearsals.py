@@ -18,11 +18,11 @@ Stands = Callable[[Client, ReleaseStatus], None]
 WHO = "loadtests"
 USERS = 1_000
 """Users of the load test, as its locustfile names them."""
-TIP, BETTER_TIP = 3.0, 4.5
+TIP, BETTER_TIP = 3.0, 3.8
 """Mean tips of stable's and of the candidate's users in a rehearsed A/B test."""
 SHAPE = 9.0
 """Of the gamma distribution of tips: their standard deviation is a third of their mean."""
-_AT_ONCE = 100
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
+from sluice.cli import output
 from sluice.cli.cluster import applying, controller
 from sluice.cli.cluster.commands import LOOK_S, command
 from sluice.cli.cluster.logs import read_logs
 from sluice.cli.cluster.seen import Seen, is_observed, seen
-from sluice.cli import output
 from sluice.cli.where import Where
 from sluice.errors import TransientError, UnknownRelease
 from sluice.kube.client import KubeClient
