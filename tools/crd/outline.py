@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tools.crd.cel import sentences
+
 _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern")
 
 
@@ -22,16 +24,19 @@ def text(definition: dict[str, Any]) -> str:
 def _lines(path: str, schema: dict[str, Any]) -> Iterator[str]:
     if path:
         yield f"{path}: {_type(schema)}"
-    for rule in schema.get("x-kubernetes-validations", ()):
-        yield f"  ! {rule.get('message') or rule['messageExpression']}"
+    yield from _rules(schema, "  !")
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         yield from _lines(f"{path}.{name}{'*' * (name in required)}", field)
     if "items" in schema and _is_object(schema["items"]):
         yield from _lines(f"{path}[]", schema["items"])
     elif "items" in schema:
-        for rule in schema["items"].get("x-kubernetes-validations", ()):
-            yield f"  ! each: {rule.get('message') or rule['messageExpression']}"
+        yield from _rules(schema["items"], "  ! each:")
+
+
+def _rules(schema: dict[str, Any], mark: str) -> Iterator[str]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        yield f"{mark} {' | '.join(sentences(rule))}"
 
 
 def _is_object(schema: dict[str, Any]) -> bool:
@@ -50,8 +55,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         parts.append("/".join(schema["enum"]))
     parts += [f"{key}={schema[key]}" for key in _BOUNDS if key in schema]
-    parts += [f"over {schema['minimum']}"] * bool(schema.get("exclusiveMinimum"))
-    parts += [f"below {schema['maximum']}"] * bool(schema.get("exclusiveMaximum"))
+    parts += [key for key in ("exclusiveMinimum", "exclusiveMaximum") if schema.get(key)]
     if "default" in schema:
         parts.append(f"default={schema['default']}")
     if schema.get("x-kubernetes-preserve-unknown-fields"):

@@ -42,23 +42,18 @@ def faults(root: dict[str, Any]) -> list[str]:
     """What an API server, or whoever reads the schema, would complain about."""
     found = []
     for path, field, ruled in fields(root):
-        typed = "type" in field or field.get("x-kubernetes-int-or-string")
-        if (
-            not typed
-            and field != OPEN
-            and {k: v for k, v in field.items() if k != "description"} != OPEN
-        ):
+        known = {key: value for key, value in field.items() if key != "description"}
+        if "type" not in field and not field.get("x-kubernetes-int-or-string") and known != OPEN:
             found.append(f"{path} has no type")
         if "$ref" in field or "oneOf" in field:
             found.append(f"{path} is not structural")
-        if field.get("type") == "array":
-            if "x-kubernetes-list-type" not in field:
-                found.append(f"{path} does not say how appliers share it")
-            if ruled and "maxItems" not in field:
-                found.append(f"{path} has rules and no bound")
-        if not path.endswith("[]") and path.startswith((".spec.", ".status.")):
-            if not field.get("description"):
-                found.append(f"{path} is not explained")
+        if field.get("type") == "array" and "x-kubernetes-list-type" not in field:
+            found.append(f"{path} does not say how appliers share it")
+        if field.get("type") == "array" and ruled and "maxItems" not in field:
+            found.append(f"{path} has rules and no bound")
+        named = not path.endswith("[]") and path.startswith((".spec.", ".status."))
+        if named and not field.get("description"):
+            found.append(f"{path} is not explained")
     return found
 
 
@@ -96,9 +91,10 @@ def test_rules_have_words_and_stay_within_the_fields(plural: str) -> None:
         for rule in field.get("x-kubernetes-validations", ()):
             assert rule.get("message") or rule.get("messageExpression"), path
             assert "\n" not in rule["rule"], path
+            at = field
             for name in rule.get("fieldPath", "").split(".")[1:]:
-                assert name in field["properties"], (path, rule["fieldPath"])
-                field = field["properties"][name]
+                assert name in at["properties"], (path, rule["fieldPath"])
+                at = at["properties"][name]
 
 
 @pytest.mark.parametrize("plural", MADE)

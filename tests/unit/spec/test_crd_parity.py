@@ -13,6 +13,7 @@ import pytest
 from tests.unit.spec import parity
 from tests.unit.spec.documents import POLICY, RELEASE
 from tests.unit.spec.parity import CASES, Case
+from tools.crd.cel import sentences
 from tools.crd.exceptions import LEFT
 from tools.crd.rules import RULES, Rule
 
@@ -100,11 +101,8 @@ def test_a_rule_without_a_case_is_found() -> None:
 
 def said_by(rule: Rule) -> list[re.Pattern[str]]:
     """What a rule can say, as patterns: a ``%s`` stands for any value."""
-    if rule.message:
-        return [re.compile(re.escape(rule.message))]
-    texts = re.findall(r"'((?:[^'\\]|\\.)*)'", rule.expression)
-    words = [text.replace("\\'", "'").replace("\\\\", "\\") for text in texts if " " in text]
-    return [re.compile(re.escape(w).replace("%%", "%").replace("%s", ".+")) for w in words]
+    found = [re.escape(words) for words in sentences(rule.as_object())]
+    return [re.compile(words.replace("%%", "%").replace("%s", ".+")) for words in found]
 
 
 @pytest.mark.parametrize("model", RULES)
