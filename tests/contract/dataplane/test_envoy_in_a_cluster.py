@@ -214,7 +214,7 @@ async def test_a_pod_is_probed_and_drained_by_commands_and_loses_no_request(
                 return len(rig.upstreams["v1"][0].seen)
 
             await eventually(arrived, bool)
-            assert await command(envoy, "drain", "--wait", "0.1", "--cap", "20") == (0, "")
+            assert await command(envoy, "drain", "--wait-s", "0.1", "--cap-s", "20") == (0, "")
             assert waiting.done()
             assert (await waiting).status == 200
             code, said = await command(envoy, "ready")
@@ -241,6 +241,6 @@ async def test_a_client_that_never_ends_does_not_hold_a_drain_beyond_its_cap(
                 return len(rig.upstreams["v1"][0].seen)
 
             await eventually(arrived, bool)
-            code, said = await command(envoy, "drain", "--wait", "0.1", "--cap", "0.5")
+            code, said = await command(envoy, "drain", "--wait-s", "0.1", "--cap-s", "0.5")
             assert (code, "1 requests still under way after 0.5 s" in said) == (0, True)
             assert (await waiting).status == 200

@@ -30,8 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     drain = commands.add_parser(
         "drain", help="take no new users, wait for those there are (preStop)"
     )
-    drain.add_argument("--wait", type=float, help="seconds (SLUICE_ROUTER_DRAIN_WAIT_S)")
-    drain.add_argument("--cap", type=float, help="seconds (SLUICE_ROUTER_DRAIN_CAP_S)")
+    drain.add_argument("--wait-s", type=float, help="seconds (SLUICE_ROUTER_DRAIN_WAIT_S)")
+    drain.add_argument("--cap-s", type=float, help="seconds (SLUICE_ROUTER_DRAIN_CAP_S)")
     return parser
 
 
@@ -87,8 +87,8 @@ def _with(settings: "Settings", given: argparse.Namespace) -> int:
     if given.command == "envoy":
         exec_envoy(settings)
     if given.command == "drain":
-        wait_s = settings.drain_wait_s if given.wait is None else given.wait
-        cap_s = settings.drain_cap_s if given.cap is None else given.cap
+        wait_s = settings.drain_wait_s if given.wait_s is None else given.wait_s
+        cap_s = settings.drain_cap_s if given.cap_s is None else given.cap_s
         return asyncio.run(_drain(settings, wait_s, cap_s))
     document = orjson.dumps(bootstrap(settings.layout, settings.listen), option=orjson.OPT_INDENT_2)
     if given.out is None:

@@ -203,12 +203,12 @@ class MemoryApi:
             return gone
         manager = query.get("fieldManager", "somebody")
         if method == "PATCH" and content_type == "application/apply-patch+yaml":
-            _check(kind, given, name)
             given = _without_status(kind, given)
             try:
                 obj, owners = applied(before, given, manager, force=query.get("force") == "true")
             except FieldConflict as error:
                 raise Refusal(409, "Conflict", f"Apply failed with 1 conflict: {error}") from error
+            _check(kind, obj, name)
             return self.store.put(kind, obj, owners, dry_run=query.get("dryRun") == "All")
         if method == "POST":
             name = given["metadata"]["name"]
