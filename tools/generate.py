@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sluice.spec import schema_of
 from tools import (
+    generate_charts,
     generate_cli,
     generate_conformance,
     generate_diagrams,
@@ -36,6 +37,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/release-policy.json": partial(_schema, "ReleasePolicy"),
     "schemas/slo.json": partial(_schema, "SLO"),
     "docs/reference/release.md": reference.page,
+    "docs/reference/charts.md": generate_charts.page,
     "docs/reference/cli.md": generate_cli.page,
     "docs/reference/conformance.md": generate_conformance.page,
     "docs/reference/settings.md": generate_settings.page,
@@ -43,6 +45,10 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/explanation/ways.md": generate_ways.page,
     "docs/decisions/README.md": generate_index.index,
     "docs/README.md": generate_index.contents,
+    **{
+        f"charts/{name}/values.schema.json": partial(generate_charts.values_schema, name)
+        for name in generate_charts.NAMES
+    },
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }

@@ -24,7 +24,19 @@ from sluice.spec import Documents, Text, load
 
 COMMANDS: Mapping[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-PLACES = ("examples/", "tests/", "src/", "services/", "tools/", "benchmarks/", "docs/", ".ci/")
+PLACES = (
+    "examples/",
+    "tests/",
+    "src/",
+    "services/",
+    "tools/",
+    "benchmarks/",
+    "docs/",
+    "charts/",
+    ".ci/",
+)
+OTHERS = {"helm", "kubectl"}
+"""Programs among whose words ``sluice`` is the name of something."""
 ENDS = {"|", "||", "&&", ";", "&", ";;", ">", ">>"}
 
 MINIMAL = {
@@ -74,7 +86,7 @@ def fault(words: list[str]) -> str:
     for number, word in enumerate(words):
         if word.startswith(PLACES) and not (ROOT / word.partition("::")[0]).exists():
             return f"no such file: {word}"
-        if word == "sluice":
+        if word == "sluice" and words[0] not in OTHERS:
             return cli_fault(words[number + 1 :])
     match words:
         case ["make", *rest]:

@@ -77,13 +77,15 @@ class Actor:
         for revision in asked:
             wanted.setdefault(revision, 0)
         for revision, size in wanted.items():
-            if asked.get(revision, 0) == size:
+            told = size == 0 or revision in tracked.told
+            if asked.get(revision, 0) == size and told:
                 continue
             workload = core.workloads.get(revision)
             if workload is None:
                 workload = Workload(release=name, revision=revision, template={})
             try:
                 await self._platform.scale(workload, size)
+                tracked.told.add(revision)
                 tracked.solved(f"scale {revision}")
             except (SpecError, TransientError) as error:
                 tracked.problem(f"scale {revision}", f"{revision} cannot be run: {error}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sluice.nouns import Fragment, Replicas
+from sluice.nouns import Fragment, Replicas, RevisionId
 from sluice.runtime.core import Core
 
 log = structlog.get_logger()
@@ -21,6 +21,9 @@ class Tracked:
     applied: Fragment | None = None
     applied_to: object = None
     """The routers that have it: others, or more of them, must be told again."""
+    told: set[RevisionId] = field(default_factory=set)
+    """Revisions that the platform was asked for since this process began: one that only found them
+    running knows their sizes, and not what they should look like."""
     problems: dict[str, str] = field(default_factory=dict)
     """What does not work at the moment, by what it concerns; gone when it works again."""
     saved_ms: int = 0

@@ -10,7 +10,7 @@ from tests.unit.runtime.world import NAME, V1, V2, World, plan
 
 from sluice.engine.canary import Pause, SetWeight
 from sluice.errors import StateError
-from sluice.nouns import Phase
+from sluice.nouns import Phase, Workload
 
 STEPS = plan(SetWeight(weight_bp=1_000), Pause(duration_ms=3_000), SetWeight(weight_bp=4_000))
 
@@ -162,3 +162,21 @@ async def test_crash_after_an_abort_that_could_not_be_written_harms_nobody() -> 
     assert status.problems == ()
     assert world.harmed == harmed
     assert world.served_bp(V1) == 10_000
+
+
+async def test_a_controller_that_has_just_begun_asks_once_more_for_what_runs() -> None:
+    world = World()
+    await world.stable(STEPS)
+    asked: list[tuple[str, int]] = []
+    scale = world.platform.scale
+
+    async def noted(workload: Workload, replicas: int) -> None:
+        asked.append((workload.revision, replicas))
+        await scale(workload, replicas)
+
+    world.platform.scale = noted  # type: ignore[method-assign]  # listens, and does the same
+    await world.seconds(3)
+    assert asked == [], "it was asked already"
+    await world.crash()
+    await world.seconds(3)
+    assert asked == [(V1, world.status().revisions[0].desired)]

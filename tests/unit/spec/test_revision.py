@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.spec.documents import RELEASE, changed
 
-from sluice.spec import Release, from_objects, revision_of
+from sluice.spec import Release, from_objects, revision_of, workload_of
 
 DIGEST = "sha256:" + "a" * 64
 CONTAINER = "spec/template/spec/containers/0"
@@ -79,3 +79,12 @@ def test_the_order_of_tracked_names_does_not_matter() -> None:
 
 def test_text_that_utf_8_cannot_carry_has_a_revision() -> None:
     assert revision({f"{CONTAINER}/workingDir": "\ud800"}) != BASE
+
+
+def test_content_of_tracked_config_makes_another_revision() -> None:
+    release = loaded(changed(RELEASE, {"spec/tracked": {"configMaps": ["a"]}}))
+    names = revision_of(release)
+    assert revision_of(release, tracked_digest="") == names, "as on a laptop"
+    one, other = (revision_of(release, tracked_digest=digest) for digest in ("one", "other"))
+    assert len({names, one, other}) == 3
+    assert workload_of(release, tracked_digest="one").revision == one

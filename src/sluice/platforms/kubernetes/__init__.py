@@ -1,0 +1,1 @@
+"""Revisions as Deployments: the platform of a cluster."""
