@@ -48,6 +48,48 @@ capacity: $(STAMP)  ## find the highest rate that keeps the SLO (SLO=file URL=ht
 load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary)
 	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
 
+##@ Cluster
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# Never `latest`: Kubernetes would pull it anew for every pod.
+IMAGE_TAG ?= $(VERSION)
+KIND_CLUSTER ?= sluice
+KIND_CONFIG ?= k8s/kind.yaml
+BUILD_ARGS ?=
+IMAGES := model-api-taxi router loadtest $(if $(wildcard services/controller/pyproject.toml),controller)
+# The model API of the examples carries their models; every other image is named like its target.
+image-name = sluice/$(patsubst %-taxi,%,$(1)):$(IMAGE_TAG)
+need = command -v $(1) >/dev/null || { echo "make: $(1) not found: $(2)" >&2; exit 1; }
+need-docker = $(call need,docker,install Docker (https://docs.docker.com/engine/install)) && { docker version >/dev/null 2>&1 || { echo "make: docker does not answer: start its engine" >&2; exit 1; }; }
+need-kind = $(call need,kind,install kind (https://kind.sigs.k8s.io))
+has-cluster = kind get clusters 2>/dev/null | grep -qx '$(KIND_CLUSTER)'
+
+.PHONY: images
+images: models  ## build every image and load them into the kind cluster (IMAGES='router' IMAGE_TAG=0.1.0 BUILD_ARGS=)
+	@$(need-docker)
+	@for target in $(IMAGES); do \
+	  name=sluice/$${target%-taxi}:$(IMAGE_TAG); echo "building $$name ..." >&2; \
+	  docker build -q --target $$target -t $$name --build-arg UV_VERSION=$(UV_VERSION) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) \
+	    $(BUILD_ARGS) . >/dev/null || exit 1; \
+	done
+	@docker images --format '{{.Repository}}:{{.Tag}}  {{.Size}}' 'sluice/*:$(IMAGE_TAG)'
+	@if ! command -v kind >/dev/null || ! $(has-cluster); then \
+	  echo "no kind cluster $(KIND_CLUSTER) to load them into: 'make cluster' first, then 'make images' again" >&2; \
+	else kind load docker-image --name $(KIND_CLUSTER) $(foreach image,$(IMAGES),$(call image-name,$(image))); fi
+
+.PHONY: cluster
+cluster:  ## a kind cluster for everything below, if it is not there (KIND_CLUSTER=sluice KIND_CONFIG=file)
+	@$(need-docker)
+	@$(need-kind)
+	@$(call need,kubectl,install kubectl (https://kubernetes.io/docs/tasks/tools))
+	@$(has-cluster) || kind create cluster --name $(KIND_CLUSTER) --config $(KIND_CONFIG) --wait 180s
+	@kubectl --context kind-$(KIND_CLUSTER) wait --for=condition=Ready node --all --timeout=180s
+
+.PHONY: cluster-down
+cluster-down:  ## delete the kind cluster and everything in it (KIND_CLUSTER=sluice)
+	@$(need-kind)
+	@if $(has-cluster); then kind delete cluster --name $(KIND_CLUSTER); else echo "there is no kind cluster $(KIND_CLUSTER)"; fi
+
 ##@ Develop
 .PHONY: test
 test: $(STAMP)  ## all fast tests, real Envoy and processes among them (ARGS='-k name')

@@ -1,7 +1,7 @@
 """``make load-release``: a release while users come; before, during and after judged apart.
 
-Starts a router and version 1 in a folder of its own, runs a profile, releases version 2, and shows
-that no request was lost round any change of routing.
+Starts a router and version 1 in a folder of its own, runs a profile, releases version 2 by the
+strategy, and shows that no request was lost round any change of routing.
 """
 
 import argparse
@@ -12,19 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from loadtests.__main__ import OUT, Parser, add_common, asked_of, placed, said
 from loadtests.asked import objectives_of, seconds_of
+from loadtests.rehearsals import KNOWN, Stands, prepared, rehearsal_of
 from loadtests.run import ROOT, probe, read_back, start
 from sluice.analysis.load import LoadRules
 from sluice.analysis.loadrun import LoadEvent, LoadRun
 from sluice.cli.client import Client
 from sluice.cli.exits import ExitCode
 from sluice.cli.slo import CODES
-from sluice.errors import Fault, SluiceError, SpecError, TransientError
+from sluice.errors import RefusedError, SluiceError, TransientError
 from sluice.reports import document
 from sluice.reports.load import LoadReport, load_report
 from sluice.reports.load_html import load_html
@@ -34,24 +35,11 @@ from sluice.reports.model import Decision
 TAXI = ROOT / "examples" / "taxi"
 Window = tuple[str, float, float]
 """Name, from, to: seconds after the load began."""
+LOOK_S = 1.0
 BEFORE_S, AFTER_S = 1.0, 2.0
 """Round a change of routing: so long before it and after it no request may be lost."""
 _LONGEST_S = 900.0
 _END_S = 60.0
-
-
-def release_file(strategy: str) -> Path:
-    """The release of version 2 by a strategy.
-
-    Raises:
-        SpecError: there is none; names those that there are.
-    """
-    path = TAXI / ("release-v2.yaml" if strategy == "canary" else f"release-v2-{strategy}.yaml")
-    if not path.exists():
-        there = [p.stem.removeprefix("release-v2-") for p in TAXI.glob("release-v2-*.yaml")]
-        known = ", ".join(["canary", *sorted(there)])
-        raise SpecError([Fault(path="--strategy", reason=f'"{strategy}" is none of {known}')])
-    return path
 
 
 def windows_of(
@@ -68,25 +56,33 @@ def windows_of(
     Returns:
         Events; (name, from, to) of before, during and after; the same round each change of routing.
     """
-    events, changes = [], []
+    events, changes, served = [], [], 0
     for decision in decisions:
         at_s = (decision.at_ms - run.started_ms) / 1000
         if not deployed_s - BEFORE_S <= at_s <= ended_s + AFTER_S:
+            served = decision.generation
             continue
         what = f"{decision.kind}: {decision.message}"
         events.append(LoadEvent(at_s=at_s, what=what))
-        if decision.to_bp is not None and decision.to_bp != (decision.from_bp or 0):
+        if decision.generation != served:
             end_s = at_s + (decision.effect_ms or 0) / 1000 + AFTER_S
-            shares = f"{(decision.from_bp or 0) / 100:g}% to {decision.to_bp / 100:g}%"
             changes.append(
-                (f"routing {shares}", float(math.floor(at_s - BEFORE_S)), float(math.ceil(end_s)))
+                (_change(decision), float(math.floor(at_s - BEFORE_S)), float(math.ceil(end_s)))
             )
+            served = decision.generation
     parts = [
         ("before", 0.0, deployed_s),
         ("during", deployed_s, ended_s),
         ("after", ended_s, run.duration_s),
     ]
     return tuple(events), parts, changes
+
+
+def _change(decision: Decision) -> str:
+    """A change of routing in words: shares, or, where those stay (mirror, preview), its number."""
+    if decision.to_bp is not None and decision.to_bp != (decision.from_bp or 0):
+        return f"routing {(decision.from_bp or 0) / 100:g}% to {decision.to_bp / 100:g}%"
+    return f"routing {decision.generation}: {decision.kind}"
 
 
 def code_of_report(report: LoadReport, released: int) -> int:
@@ -101,14 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m loadtests.release", description=__doc__)
     add_common(parser)
     add = parser.add_argument
-    add("--strategy", default="canary", help="canary, steps, ... (default %(default)s)")
+    known = ", ".join(item.strategy for item in KNOWN)
+    add("--strategy", default="canary", help=f"{known} (default %(default)s)")
     add("--rate", type=float, default=40.0, help="requests a second (default %(default)g)")
     add("--profile", default="constant", help="traffic profile: a name or a YAML file")
     add("--before", default="35s", help="load before the release (default %(default)s)")
     add("--after", default="35s", help="load after it (default %(default)s)")
     add("--port", type=int, default=18080, help="port of the router (default %(default)s)")
-    parser.set_defaults(out=OUT / "release")
+    parser.set_defaults(out=None)
     options = parser.parse_args(arguments)
+    options.out = options.out or OUT / f"release-{options.strategy}"
     options.url = f"http://127.0.0.1:{options.port}"
     options.slo = options.slo or [str(TAXI / "slo.yaml")]
     try:
@@ -119,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     get = vars(options).__getitem__
-    release = release_file(get("strategy"))
+    rehearsal = rehearsal_of(get("strategy"))
     objectives = objectives_of(get("slo"), get("threshold"))
     before_s, after_s = seconds_of(get("before")), seconds_of(get("after"))
     folder = ROOT / ".sluice-load"
@@ -142,11 +140,14 @@ def _run(options: argparse.Namespace) -> int:
         probe(asked.url)
         asked.run_file.parent.mkdir(parents=True, exist_ok=True)
         asked.run_file.unlink(missing_ok=True)
+        release, stands = prepared(rehearsal, TAXI, asked.run_file.parent)
+        if rehearsal.beside:
+            sys.stdout.write(f"{rehearsal.strategy}: {rehearsal.beside}\n")
         locust = start(asked)
         stack.callback(lambda: _end(locust))
         time.sleep(before_s + 5.0)
         deployed_ms = time.time() * 1000
-        released = _sluice("deploy", "-f", str(release), *files, *wait, check=False)
+        released = _released(folder, ["-f", str(release), *files, *wait], stands)
         ended_ms = time.time() * 1000
         time.sleep(after_s)
         run = read_back(asked.run_file, _end(locust))
@@ -187,6 +188,17 @@ def _sluice(*words: str, check: bool = True) -> int:
     if check and done.returncode:
         raise TransientError(f"sluice {words[0]} ended with {done.returncode}; see above")
     return done.returncode
+
+
+def _released(folder: Path, words: Sequence[str], stands: Stands) -> int:
+    """Deploy and wait for the end, with somebody beside it; the exit code of ``sluice deploy``."""
+    command = [sys.executable, "-m", "sluice.cli", "deploy", *words]
+    with subprocess.Popen(command, cwd=ROOT) as deploy, Client(folder) as client:
+        while deploy.poll() is None:
+            with suppress(RefusedError):  # it went on by itself in between
+                stands(client, client.release("taxi"))
+            time.sleep(LOOK_S)
+        return int(deploy.returncode)
 
 
 def _end(locust: "subprocess.Popen[str]") -> str:

@@ -1,5 +1,6 @@
 """What ties the open model to locust's life: options, several processes, the file, the verdict."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -49,6 +50,8 @@ class Session:
         self.merged = Counts()
         self.begun_s = 0.0
         self.stopped_early = ""
+        self.told = False
+        """A person, or who started it, has seen enough."""
         self._over = False
         self._index, self._of, self._ended = 0, 1, 0
         runner = environment.runner
@@ -66,6 +69,16 @@ class Session:
     def processes(self) -> int:
         runner = self.environment.runner
         return runner.worker_count if isinstance(runner, MasterRunner) else 1
+
+    def interrupted(self, *_: object) -> None:
+        """End with the counts so far; the second time at once.
+
+        Locust's own way throws into whatever runs at that moment, which may lose the counts, and a
+        shell's background jobs would ignore the signal.
+        """
+        if self.told:
+            raise KeyboardInterrupt
+        self.told = True
 
     # --- from start to stop ---
 
@@ -219,7 +232,7 @@ class ProfileShape(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         """Users and spawn rate; None when the profile is over."""
         session = self._session
-        if session.stopped_early:
+        if session.stopped_early or session.told:
             return None
         if session.begun_s and session.profile is not None:
             if time.time() > session.begun_s + session.profile.duration_s:
@@ -266,6 +279,7 @@ def _init(environment: Any, **_: Any) -> None:
     environment.stop_timeout = 0
     environment.sluice_session = session = Session(environment, profile, objectives)
     if profile is not None and not isinstance(environment.runner, WorkerRunner):
+        signal.signal(signal.SIGINT, session.interrupted)
         environment.shape_class = ProfileShape(session)
         environment.shape_class.runner = environment.runner
     if environment.web_ui is not None:

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sluice.spec import schema_of
 from tools import (
     generate_charts,
     generate_cli,
     generate_conformance,
+    generate_crd,
     generate_diagrams,
     generate_index,
     generate_settings,
@@ -26,6 +28,10 @@ def _schema(kind: str) -> str:
     return json.dumps(schema_of(kind), indent=2) + "\n"
 
 
+def _crd(make: Callable[[], dict[str, Any]]) -> str:
+    return generate_crd.template(make())
+
+
 def _golden(make: Callable[[Path], str], folder: str, ending: str) -> dict[str, Callable[[], str]]:
     """One output beside each input ``*.yaml`` of a folder of golden files."""
     inputs = sorted((ROOT / folder).glob("*.yaml"))
@@ -36,6 +42,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/release.json": partial(_schema, "Release"),
     "schemas/release-policy.json": partial(_schema, "ReleasePolicy"),
     "schemas/slo.json": partial(_schema, "SLO"),
+    "charts/sluice/templates/crds/releases.yaml": partial(_crd, generate_crd.release),
+    "charts/sluice/templates/crds/releasepolicies.yaml": partial(_crd, generate_crd.policy),
     "docs/reference/release.md": reference.page,
     "docs/reference/charts.md": generate_charts.page,
     "docs/reference/cli.md": generate_cli.page,

@@ -5,7 +5,8 @@ from typing import Any
 import typer
 
 from sluice.cli.exits import ExitCode
-from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, app
+from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, build
+from sluice.cli.where import PANEL
 
 _HEAD = """\
 # The command line
@@ -13,19 +14,23 @@ _HEAD = """\
 <!-- written by `make update` from the commands themselves; do not edit -->
 
 `sluice` acts on the releases of one state folder on this machine: `--dir`, or `SLUICE_DIR`, by
-default `.sluice` in the current folder. A release may be named or, when there is exactly one, left
-out. Every answer comes as a drawing for people (`-o table`) or as the one document that the
-supervisor itself serves (`-o json`, `-o yaml`). Errors are one clear line on stderr: what, where,
-what to do. `SLUICE_DEBUG=1` adds the traceback.
+default `.sluice` in the current folder. With `--context` or `--namespace`, before or after the
+verb, it acts on a cluster; `kubectl sluice` is the same command and always does. A release may be
+named (`taxi`, in a cluster also `namespace/taxi`) or, when there is exactly one, left out. Every
+answer comes as a drawing for people (`-o table`) or as the one document that the supervisor itself
+serves (`-o json`, `-o yaml`). Errors are one clear line on stderr: what, where, what to do.
+`SLUICE_DEBUG=1` adds the traceback.
 
-Shell completion, release names included: `sluice --install-completion`.
+Shell completion, release names included: `sluice --install-completion`; kubectl completes
+`kubectl sluice` by itself once its own completion is set up.
 """
 
 
 def page() -> str:
     """The whole page."""
-    parts = [_HEAD, "## Exit codes\n", _exit_codes(), _overview()]
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(build())
+    place = _where(group.commands["status"])
+    parts = [_HEAD, "## Exit codes\n", _exit_codes(), "## Where it acts\n", place, _overview()]
     panel = ""
     for title, function, _ in COMMANDS:
         if title != panel:
@@ -62,6 +67,16 @@ _EXITS = {
 }
 
 
+def _where(command: Any) -> str:
+    rows = [_option(param) for param in command.params if _is_where(param)]
+    lines = ["| option | meaning | default |", "|---|---|---|", *rows]
+    return "\n".join([*lines, "", "Every verb that acts on releases or looks at them has these.\n"])
+
+
+def _is_where(param: Any) -> bool:
+    return getattr(param, "rich_help_panel", None) == PANEL
+
+
 def _overview() -> str:
     rows = ["| command | what it does |", "|---|---|"]
     for _, function, _ in COMMANDS:
@@ -77,7 +92,9 @@ def _command(name: str, command: Any, example: str) -> str:
     usage = " ".join(["sluice", name, *(param.metavar for param in words), "[OPTIONS]"])
     about = "\n".join(line.strip() for line in (command.help or "").splitlines())
     lines = [f"### {name}\n", f"{about}\n", f"```\n{usage}\n```\n"]
-    rows = [_option(param) for param in command.params if param.name != "help"]
+    rows = [
+        _option(param) for param in command.params if param.name != "help" and not _is_where(param)
+    ]
     if rows:
         lines += ["| option | meaning | default |", "|---|---|---|", *rows, ""]
     lines.append(f"Example: `{example}`\n")

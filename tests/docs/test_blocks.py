@@ -18,11 +18,11 @@ import yaml
 from tests.docs.pages import ROOT, Block, blocks, blocks_of, inline_code, pages
 from typer.exceptions import TyperException
 
-from sluice.cli.main import app
+from sluice.cli.main import build
 from sluice.errors import SpecError
 from sluice.spec import Documents, Text, load
 
-COMMANDS: Mapping[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: Mapping[str, Any] = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PLACES = (
     "examples/",

@@ -1,12 +1,17 @@
 """Real locust processes against servers whose true answer times are known."""
 
+import itertools
 import json
 import random
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from loadtests.__main__ import main
-from loadtests.run import Asked, run
+from loadtests.run import Asked, read_back, run, start
 from tests.loadtests.conftest import Serve
 from tests.loadtests.server import PERIOD_S, SERVICE_S, stalled_s
 
@@ -136,6 +141,52 @@ def test_percentiles_of_a_stalled_server_are_the_true_ones(serve: Serve, tmp_pat
     for q in (0.95, 0.99):
         true = truth[int(q * len(truth))]
         assert quantile_ms(counted.whole().buckets, q) == pytest.approx(true, rel=0.05)
+
+
+@pytest.fixture
+def asked_of() -> Iterator[tuple[str, threading.Event]]:
+    """A server's URL, and what is set when it was asked ten times."""
+    enough, seen = threading.Event(), itertools.count(1)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the library gives the name
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            if next(seen) == 10:
+                enough.set()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", enough
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ignored", [False, True], ids=["foreground", "background"])
+def test_a_run_that_is_told_to_end_keeps_its_counts(
+    asked_of: tuple[str, threading.Event], tmp_path: Path, ignored: bool
+) -> None:
+    url, enough = asked_of
+    asked = Asked(url=url, run_file=tmp_path / "run.json", rate=40.0, length="5m", locustfile=PLAIN)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else before)
+    try:
+        locust = start(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert enough.wait(60)
+    locust.send_signal(signal.SIGINT)
+    output, _ = locust.communicate(timeout=60)
+    counted = read_back(asked.run_file, output)
+    assert counted.whole().total >= 10
+    assert counted.whole().lost == 0
 
 
 @pytest.mark.parametrize(

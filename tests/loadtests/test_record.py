@@ -1,13 +1,11 @@
 import json
 from dataclasses import replace
 
-import pytest
 from loadtests.record import Counts
-from loadtests.release import code_of_report, release_file, windows_of
+from loadtests.release import code_of_report, windows_of
 from tests.unit.analysis.test_load import run_of
 
 from sluice.analysis.loadrun import LoadRun
-from sluice.errors import SpecError
 from sluice.reports.load import load_report
 from sluice.reports.model import Decision
 
@@ -62,15 +60,18 @@ def test_what_was_taken_is_gone() -> None:
 # --- a release under load ---
 
 
-def decision(at_s: float, old: int | None, new: int | None) -> Decision:
+def decision(
+    at_s: float, old: int | None, new: int | None, generation: int = 0, kind: str = "Ramp"
+) -> Decision:
     return Decision(
         at_ms=round(1_000_000 + 1000 * at_s),
-        kind="Ramp",
+        kind=kind,
         reason="r",
         message="m",
         pass_number=2,
         from_bp=old,
         to_bp=new,
+        generation=generation,
         effect_ms=500,
     )
 
@@ -80,11 +81,19 @@ def quiet() -> LoadRun:
 
 
 def test_windows_lie_round_each_change_of_routing() -> None:
-    decisions = [decision(2, None, 100), decision(20, 0, 500), decision(30, 500, 500)]
+    decisions = [
+        decision(2, None, 100, 1),
+        decision(20, 0, 500, 2),
+        decision(30, 500, 500, 2),
+        decision(35, 500, 500, 3, "RungEntered"),
+    ]
     events, windows, changes = windows_of(decisions, quiet(), deployed_s=10, ended_s=40)
-    assert [event.at_s for event in events] == [20, 30]
+    assert [event.at_s for event in events] == [20, 30, 35]
     assert windows == [("before", 0.0, 10), ("during", 10, 40), ("after", 40, 60.0)]
-    assert changes == [("routing 0% to 5%", 19.0, 23.0)]
+    assert changes == [
+        ("routing 0% to 5%", 19.0, 23.0),
+        ("routing 3: RungEntered", 34.0, 38.0),
+    ]
 
 
 def test_one_lost_request_or_a_release_turned_back_is_a_failure() -> None:
@@ -98,9 +107,3 @@ def test_one_lost_request_or_a_release_turned_back_is_a_failure() -> None:
     lost = load_report(replace(run, cells=cells), [UP], changes=[("w", 0, 3)])
     assert lost.windows[0].verdict.reason == "1 of 150 requests were lost"
     assert code_of_report(lost, 0) == 1
-
-
-def test_an_unknown_strategy_is_told_with_those_there_are() -> None:
-    assert release_file("canary").exists()
-    with pytest.raises(SpecError, match="canary, bad, steps"):
-        release_file("waterfall")

@@ -1,11 +1,12 @@
 """What an agent knows and does: fragments in, leases, acknowledgements out."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
+from sluice.agent.lingering import Lingering
 from sluice.agent.rendering import Rendered, Renderer
 from sluice.agent.sink import ConfigSink, Conflict
 from sluice.agent.store import FragmentStore
@@ -13,7 +14,7 @@ from sluice.dataplanes.codec import claimed_hosts
 from sluice.dataplanes.envoyfiles import XdsConfig
 from sluice.dataplanes.names import ClusterName
 from sluice.errors import RoutingRefused, StateError, TransientError
-from sluice.nouns import Ack, Fragment
+from sluice.nouns import Ack, Endpoint, Fragment, RevisionId
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +30,6 @@ class _Served:
     """Envoy has acknowledged it since this agent started."""
     deadline_s: float | None = None
     expired: bool = False
-
-
-@dataclass(slots=True)
-class _Lingering:
-    rendered: Rendered
-    since_s: float
 
 
 class Agent:
@@ -64,9 +59,8 @@ class Agent:
         self._renderer = renderer
         self._store = store
         self._now_s = now_s
-        self._linger_s = linger_s
         self._releases: dict[str, _Served] = {}
-        self._lingering: dict[ClusterName, _Lingering] = {}
+        self._lingering = Lingering(now_s, linger_s)
         self._refusals: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -161,16 +155,15 @@ class Agent:
         release = fragment.routing.release
         served = _Served(fragment, self._renderer.release(fragment), confirmed=True)
         self._grant(served)
-        kept = dict(self._lingering)
+        kept = self._lingering.saved()
         self._releases[release] = served
         if old is not None:
-            self._retire(old.rendered, keep=served.rendered)
-        for name in served.rendered.clusters:
-            self._lingering.pop(name, None)
+            self._lingering.retire(old.rendered, keep=served.rendered)
+        self._lingering.forget(served.rendered.clusters)
         try:
             await self._sink.push(self._config())
         except (RoutingRefused, TransientError, StateError):
-            self._lingering = kept
+            self._lingering.restore(kept)
             if old is None:
                 del self._releases[release]
             else:
@@ -184,6 +177,36 @@ class Agent:
             weights_bp={arm.revision: arm.weight_bp for arm in routing.live},
         )
 
+    async def refresh(
+        self, release: str, endpoints: Mapping[RevisionId, tuple[Endpoint, ...]]
+    ) -> None:
+        """Serve the same routing with other endpoints; unlike a push it renews no lease.
+
+        Raises:
+            RoutingRefused: Envoy refused it.
+            TransientError: Envoy does not answer, or not in time.
+            StateError: a file cannot be written.
+        """
+        async with self._lock:
+            served = self._releases.get(release)
+            if served is None or dict(served.fragment.endpoints) == dict(endpoints):
+                return
+            before = served.fragment, served.rendered
+            fragment = replace(served.fragment, endpoints=endpoints)
+            served.fragment = fragment
+            served.rendered = self._renderer.release(fragment, lease_expired=served.expired)
+            try:
+                await self._sink.push(self._config())
+            except (RoutingRefused, TransientError, StateError):
+                served.fragment, served.rendered = before
+                raise
+            self._store.save(fragment)
+            log.info(
+                "agent.endpoints_followed",
+                release=release,
+                endpoints={revision: len(found) for revision, found in endpoints.items()},
+            )
+
     async def delete(self, release: str) -> None:
         """Stop serving a release; unknown names are fine.
 
@@ -193,10 +216,12 @@ class Agent:
         async with self._lock:
             old = self._releases.pop(release, None)
             if old is not None:
-                self._retire(old.rendered, keep=None)
+                kept = self._lingering.saved()
+                self._lingering.retire(old.rendered, keep=None)
                 try:
                     await self._sink.push(self._config())
                 except (RoutingRefused, TransientError, StateError):
+                    self._lingering.restore(kept)
                     self._releases[release] = old
                     raise
             self._refusals.pop(release, None)
@@ -303,24 +328,10 @@ class Agent:
 
     # --- clusters that nobody routes to any more -----------------------------------------------
 
-    def _retire(self, old: Rendered, *, keep: Rendered | None) -> None:
-        """Keep unused clusters for a while, so that what is under way is still counted."""
-        kept = keep.clusters if keep else {}
-        for name in old.clusters.keys() - kept.keys():
-            endpoints = {name: old.endpoints[name]} if name in old.endpoints else {}
-            alone = Rendered(clusters={name: old.clusters[name]}, endpoints=endpoints, hosts=())
-            self._lingering[name] = _Lingering(alone, self._now_s())
-
     @property
     def has_ripe(self) -> bool:
         """Whether a sweep could find something; read the counters first, for the last time."""
-        return bool(self._ripe())
-
-    def _ripe(self) -> list[ClusterName]:
-        now = self._now_s()
-        return [
-            name for name, item in self._lingering.items() if now - item.since_s >= self._linger_s
-        ]
+        return bool(self._lingering.ripe())
 
     async def sweep(self, busy: Callable[[ClusterName], bool]) -> None:
         """Remove the clusters that have lingered long enough and have nothing under way.
@@ -329,20 +340,19 @@ class Agent:
             TransientError: Envoy does not answer, or not in time.
         """
         async with self._lock:
-            ripe = [name for name in self._ripe() if not busy(name)]
+            ripe = [name for name in self._lingering.ripe() if not busy(name)]
             if not ripe:
                 return
-            kept = dict(self._lingering)
-            for name in ripe:
-                del self._lingering[name]
+            kept = self._lingering.saved()
+            self._lingering.forget(ripe)
             try:
                 await self._sink.push(self._config())
             except (RoutingRefused, TransientError, StateError):
-                self._lingering = kept
+                self._lingering.restore(kept)
                 raise
 
     def _config(self) -> XdsConfig:
         return self._renderer.router(
             [self._releases[release].rendered for release in sorted(self._releases)],
-            [item.rendered for item in self._lingering.values()],
+            self._lingering.rendered(),
         )

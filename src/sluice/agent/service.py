@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from sluice.agent.api import build_api
 from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
+from sluice.agent.cluster import ClusterWatch
 from sluice.agent.core import RETRY_S, Agent
 from sluice.agent.intake import Intake
 from sluice.agent.rendering import Renderer
@@ -26,6 +27,7 @@ from sluice.agent.users import BadUsers
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles
 from sluice.errors import RoutingRefused, StateError, TransientError
+from sluice.kube.client import KubeClient
 from sluice.nouns import Routing
 
 log = structlog.get_logger(__name__)
@@ -50,8 +52,16 @@ def build_agent(settings: Settings, admin: EnvoyAdmin) -> Agent:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Starlette]:
-    """The agent at work, as an application that still needs a server."""
+async def running(settings: Settings, client: KubeClient | None = None) -> AsyncIterator[Starlette]:
+    """The agent at work, as an application that still needs a server.
+
+    Args:
+        settings: Of this router.
+        client: The API server that ``settings.cluster`` asks for; None: the pod's own.
+
+    Raises:
+        StateError: a router of a cluster without an account there; a folder cannot be read.
+    """
     async with EnvoyAdmin(settings.layout.admin_socket) as admin:
         agent = build_agent(settings, admin)
         if not await _envoy_answers(admin):
@@ -80,6 +90,12 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
             asyncio.create_task(sampler.run(settings.sample_interval_s)),
             asyncio.create_task(_sweep(agent, sampler, settings.sample_interval_s)),
         ]
+        watch: ClusterWatch | None = None
+        if settings.cluster:
+            client = client or KubeClient.connect()
+            places = [place.strip() for place in settings.namespaces.split(",") if place.strip()]
+            watch = ClusterWatch(agent, callers, client, namespaces=places)
+            work.append(asyncio.create_task(watch.run()))
         try:
             yield build_api(
                 agent,
@@ -88,12 +104,15 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
                 captures,
                 callers,
                 token=settings.token.get_secret_value(),
+                waiting_for=lambda: watch.waiting_for if watch else "",
             )
         finally:
             intake.stop()
             for task in work[1:]:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            if settings.cluster and client is not None:
+                await client.close()
             sampler.save()
 
 

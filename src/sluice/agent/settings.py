@@ -72,6 +72,17 @@ class Settings(BaseSettings):
     linger_s: Annotated[float, Field(ge=0, le=3_600)] = 60.0
     """How long a cluster stays after the last route named it, seconds, so that requests under way
     are still counted; longer while it has any."""
+    cluster: bool = False
+    """Read Releases and EndpointSlices of the cluster that this router is a pod of: what to serve
+    at the start, and who answers while no controller speaks. Off: a laptop has neither."""
+    namespaces: str = ""
+    """Comma-separated namespaces whose Releases and EndpointSlices are read; empty: all."""
+    drain_wait_s: Annotated[float, Field(ge=0, le=3_600)] = 10.0
+    """Time from the failed health check until nobody sends new users any more, seconds: endpoint
+    lists and the rules made from them lag by a few seconds, load balancers by more."""
+    drain_cap_s: Annotated[float, Field(ge=0, le=3_600)] = 40.0
+    """Longest drain in all, seconds; keep the pod's ``terminationGracePeriodSeconds`` above it. Ten
+    seconds of waiting leave a request the 30 s that a release's timeout is by default."""
     log_level: str = "info"
     """Least level of the agent's log."""
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from sluice.cli.client import Client
+from sluice.cli.backend import connect
 from sluice.cli.exits import WrongUsage
-from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, one_release
+from sluice.cli.options import OutputOption, one_release
 from sluice.cli.output import Output, emit
+from sluice.cli.where import Where, acting
 from sluice.dataplanes.assignment import arm_for, bucket
 from sluice.engine.desired import live_shares, salt_of
 from sluice.engine.plan import CANDIDATE, STABLE, Fixed, Plan
@@ -36,6 +37,7 @@ class Assigned:
     """Where he lies among the 10,000 basis points that the arms share."""
 
 
+@acting
 def assign(
     users: Annotated[
         list[str],
@@ -72,7 +74,8 @@ def assign(
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Show which variant each user gets, exactly as the router chooses it.
 
@@ -83,7 +86,7 @@ def assign(
     elif number is not None or weight is not None:
         raise WrongUsage("--pass and --weight belong to --file; what runs knows its own")
     else:
-        salt, arms = _of_running(release, folder)
+        salt, arms = _of_running(release, where)
     found = []
     for user in _users(users):
         place = bucket(salt, user)
@@ -99,8 +102,8 @@ def _users(words: Sequence[str]) -> list[str]:
     return [*(word for word in words if word != STDIN), *(line for line in lines if line.strip())]
 
 
-def _of_running(release: str | None, folder: Folder) -> tuple[str, Arms]:
-    with Client(folder) as client:
+def _of_running(release: str | None, where: Where) -> tuple[str, Arms]:
+    with connect(where) as client:
         status = client.release(one_release(client, release))
     if status.sticky is None:
         raise _not_sticky(status.name)

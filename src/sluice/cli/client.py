@@ -40,6 +40,10 @@ class Client:
         TransientError: the supervisor did not answer, or could not do it now.
     """
 
+    poll_s = 0.25
+    keeper = "the supervisor"
+    unkept = ""
+
     def __init__(self, folder: Path, *, timeout_s: float = TIMEOUT_S) -> None:
         self.folder = folder
         self.socket = folder / SOCKET
@@ -70,6 +74,10 @@ class Client:
         """One release."""
         return self._parse(ReleaseStatus, self._ask("GET", _path(name)))
 
+    def some(self, names: Sequence[str]) -> tuple[ReleaseStatus, ...]:
+        """These releases, in this order."""
+        return tuple(self.release(name) for name in names)
+
     def history(self, name: str) -> tuple[Decision, ...]:
         """Every decision, oldest first."""
         return self._parse(tuple[Decision, ...], self._ask("GET", _path(name, "history")))
@@ -97,8 +105,17 @@ class Client:
         cursor = body.get("cursor")
         return lines, None if cursor is None else str(cursor)
 
-    def apply(self, files: Sequence[tuple[str, str]], *, by: str) -> Mapping[str, Any]:
-        """Apply (name, text) of files: all of them or, when one has a fault, none."""
+    def standing(self, files: Sequence[tuple[str, str]]) -> dict[str, ReleaseStatus]:
+        """Every release, by name."""
+        return {status.name: status for status in self.releases()}
+
+    def apply(
+        self, files: Sequence[tuple[str, str]], *, by: str, patience_s: float = TIMEOUT_S
+    ) -> Mapping[str, Any]:
+        """Apply (name, text) of files: all of them or, when one has a fault, none.
+
+        The answer always has the revisions: ``patience_s`` is not used.
+        """
         body = {"files": [{"name": name, "text": text} for name, text in files], "by": by}
         return self._parse(dict[str, Any], self._ask("POST", "/v1/apply", body=body))
 
@@ -107,6 +124,10 @@ class Client:
         answer = self._parse(dict[str, Any], self._ask("POST", _path(name, verb), body=body))
         status = document.parse(ReleaseStatus, document.dump_json(answer["status"]))
         return str(answer["message"]), status
+
+    def delete(self, name: str, *, by: str) -> tuple[str, ReleaseStatus]:
+        """Stop and forget a release; returns what happened and its last status."""
+        return self.verb(name, "delete", {"by": by})
 
     def down(self, *, drain: bool = True) -> None:
         """Ask the supervisor to stop everything and then itself."""

@@ -7,16 +7,21 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from sluice.cli.client import Client
-from sluice.cli.exits import ExitCode, WrongUsage
+from sluice.cli.backend import connect
+from sluice.cli.exits import ExitCode, TimeOut, WrongUsage
 from sluice.cli.files import read_files
-from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, seconds, who
+from sluice.cli.options import OutputOption, seconds, who
 from sluice.cli.output import Output, emit, say, warn
 from sluice.cli.wait import Target, wait_for
+from sluice.cli.where import Where, acting
 from sluice.nouns import RevisionId
 from sluice.reports.model import ReleaseStatus
 
+PATIENCE_S = 10.0
+"""Without --wait: how long a cluster's controller has to say which revision it made of a file."""
 
+
+@acting
 def deploy(
     files: Annotated[
         list[str],
@@ -35,7 +40,8 @@ def deploy(
         typer.Option("--junit", metavar="FILE", help="With --wait: write the end as JUnit XML."),
     ] = None,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> int:
     """Apply releases, policies and SLOs: all of them or, when one has a fault, none.
 
@@ -46,14 +52,16 @@ def deploy(
     if report is not None and not wait:
         raise WrongUsage("--junit needs --wait: there is nothing to report before the end")
     texts = read_files(files)
-    with Client(folder) as client:
-        before = {status.name: status for status in client.releases()}
-        answer = client.apply(texts, by=who())
+    with connect(where) as client:
+        before = client.standing(texts)
+        patience_s = timeout_s if wait else PATIENCE_S
+        answer = client.apply(texts, by=who(), patience_s=patience_s)
         for notice in answer.get("notices") or ():
             warn(f"notice: {notice}")
         if not wait:
             emit(output, answer, lambda _: Text(_applied(answer)))
             return ExitCode.DONE
+        _all_known(answer, timeout)
         targets = _targets(answer, before)
         if not targets:
             raise WrongUsage("--wait has nothing to wait for: the files hold no release")
@@ -65,6 +73,12 @@ def deploy(
     document = {**answer, "releases": waited.statuses, "ends": waited.ends, "exitCode": waited.code}
     emit(output, document, waited.view)
     return waited.code
+
+
+def _all_known(answer: Mapping[str, Any], timeout: str) -> None:
+    for entry in answer.get("applied") or ():
+        if entry.get("kind") == "Release" and not entry.get("revision"):
+            raise TimeOut(f"nobody has taken up {entry['name']} within {timeout}; it stays applied")
 
 
 def _targets(answer: Mapping[str, Any], before: Mapping[str, ReleaseStatus]) -> tuple[Target, ...]:

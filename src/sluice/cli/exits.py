@@ -52,6 +52,10 @@ class WrongUsage(SluiceError):  # noqa: N818  # what happened, said in the field
     """The command line asks for something that makes no sense, in a way only we can see."""
 
 
+class NotAccepted(WrongUsage):
+    """Files were applied, and the controller cannot use what they say."""
+
+
 class TimeOut(SluiceError):  # noqa: N818  # what happened, said in the field's word
     """``--timeout`` was over first."""
 

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sluice.cli.client import Client
+from sluice.cli.backend import Backend, connect
 from sluice.cli.exits import ExitCode, WrongUsage
-from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, Release, one_release
+from sluice.cli.options import OutputOption, Release, one_release
 from sluice.cli.output import Output, emit, say
 from sluice.cli.replayed import replay_view
-from sluice.cli.watch import POLL_S, LineShow, LiveShow, Statuses, follow, is_live, view
+from sluice.cli.watch import LineShow, LiveShow, Statuses, follow, is_live, view
+from sluice.cli.where import Where, acting
 from sluice.errors import StateError, UnknownRelease
 from sluice.reports import document
 from sluice.reports.explain import explain_view, history_view
@@ -23,20 +25,27 @@ from sluice.reports.traffic import Poll, traffic_of
 from sluice.runtime.replay import replay
 
 
+@acting
 def status(
     release: Release = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Keep looking until Ctrl-C; a live view.")
     ] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="On a cluster: of every namespace.")
+    ] = False,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Show how releases are: weights, counts, evidence, what happens next and why.
 
     Without a name: the table of all releases, or the one release in full. As a document: with a
     name one object, without one always a list.
     """
-    with Client(folder) as client:
+    if everywhere:
+        where = where.every_namespace()
+    with connect(where) as client:
         if watch:
             _watch(client, release, output)
             return
@@ -51,7 +60,7 @@ def status(
     emit(output, statuses, lambda place: view(statuses, place))
 
 
-def _watch(client: Client, release: str | None, output: Output) -> None:
+def _watch(client: Backend, release: str | None, output: Output) -> None:
     if output is not Output.TABLE:
         raise WrongUsage("--watch draws: leave out --output, or poll `sluice status -o json`")
 
@@ -61,13 +70,14 @@ def _watch(client: Client, release: str | None, output: Output) -> None:
     try:
         if is_live():
             with LiveShow() as show:
-                follow(fetch, show)
+                follow(fetch, show, poll_s=client.poll_s)
         else:
-            follow(fetch, LineShow(say))
+            follow(fetch, LineShow(say, keeper=client.keeper), poll_s=client.poll_s)
     except KeyboardInterrupt:
         return
 
 
+@acting
 def explain(
     release: Release = None,
     number: Annotated[
@@ -86,7 +96,8 @@ def explain(
         ),
     ] = False,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Explain every decision of a pass: value, interval, n, rule, e-value, and what it cost."""
     if again and (everything or page is not None):
@@ -95,7 +106,7 @@ def explain(
         raise WrongUsage("--pass and --all exclude each other")
     if page is not None and (everything or output is not Output.TABLE):
         raise WrongUsage("--html writes one pass as a page: leave out --all and --output")
-    with Client(folder) as client:
+    with connect(where) as client:
         name = one_release(client, release)
         decisions = client.history(name)
         now = client.release(name)
@@ -114,9 +125,11 @@ def explain(
     if again:
         if not shown:
             raise UnknownRelease(f"{name}: nothing was decided yet, there is no pass to judge")
-        with Client(folder) as client:
-            kept = client.kept(name, shown[-1].number)
+        with connect(where) as client:
+            kept, unkept = client.kept(name, shown[-1].number), client.unkept
         judged = replay(shown[-1].number, kept, shown[-1].decisions)
+        if unkept and judged.source != "polls":
+            judged = replace(judged, gap=unkept)
         emit(output, judged, lambda place: replay_view(name, judged, place))
         if not judged.holds:
             raise typer.Exit(ExitCode.FAILED)
@@ -142,19 +155,22 @@ def _write_page(
     say(f"wrote pass {journey.number} of {status.name} to {path}")
 
 
+@acting
 def history(
     release: Release = None,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """List every pass and decision of a release, oldest first, one line each."""
-    with Client(folder) as client:
+    with connect(where) as client:
         name = one_release(client, release)
         decisions = client.history(name)
         now = client.release(name)
     emit(output, decisions, lambda place: history_view(decisions, place, status=now))
 
 
+@acting
 def logs(
     release: Release = None,
     revision: Annotated[
@@ -164,18 +180,19 @@ def logs(
         ),
     ] = None,
     tail: Annotated[
-        int, typer.Option("--tail", "-n", min=0, metavar="N", help="Newest lines of each replica.")
+        int, typer.Option("--tail", min=0, metavar="N", help="Newest lines of each replica.")
     ] = 100,
     follow_: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C.")
     ] = False,
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Print what the replicas of a release write, each line after its replica's name."""
     if follow_ and output is Output.YAML:
         raise WrongUsage("--follow prints lines: use table, or json for one object a line")
-    with Client(folder) as client:
+    with connect(where) as client:
         name = one_release(client, release)
         lines, cursor = client.logs(name, revision=revision, tail=tail)
         if not follow_:
@@ -188,7 +205,7 @@ def logs(
         try:
             _stream(lines, output)
             while True:
-                time.sleep(POLL_S)
+                time.sleep(client.poll_s)
                 lines, cursor = client.logs(name, revision=revision, tail=tail, since=cursor)
                 _stream(lines, output)
         except KeyboardInterrupt:

@@ -12,9 +12,12 @@ from typer.exceptions import TyperException
 from sluice.cli import assign, deploy, drift, look, offline, service, slo, slofile, verbs
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
+from sluice.cli.program import PLUGIN, SLUICE, hinted, name_program
+from sluice.cli.where import Where, options
 from sluice.errors import SluiceError, SpecError
 
-PROG = "sluice"
+COMPLETE = "_SLUICE_COMPLETE"
+"""Set by the script of shell completion: what it asks."""
 DEBUG = "SLUICE_DEBUG"
 """Set to anything: errors of ours come with their traceback."""
 
@@ -71,49 +74,76 @@ GROUPS: tuple[tuple[str, str, str, tuple[tuple[Callable[..., object], str], ...]
 
 EXAMPLES = {function.__name__: example for _, function, example in COMMANDS}
 
-app = typer.Typer(
-    name=PROG,
-    help=(
-        "Release new versions of a model API step by step, and turn back the bad ones.\n\n"
-        "First steps: `sluice up`, `sluice deploy -f release.yaml`, `sluice status --watch`."
-    ),
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-for _panel, _function, _example in COMMANDS:
-    app.command(rich_help_panel=_panel, epilog=f"Example: `{_example}`")(_function)
-for _panel, _name, _help, _verbs in GROUPS:
-    _group = typer.Typer(name=_name, help=_help, no_args_is_help=True)
-    for _function, _example in _verbs:
-        _group.command(epilog=f"Example: `{_example}`")(_function)
-    app.add_typer(_group, rich_help_panel=_panel)
+FIRST_STEPS = {
+    SLUICE: "`sluice up`, `sluice deploy -f release.yaml`, `sluice status --watch`",
+    PLUGIN: "`make install`, `sluice deploy -f release.yaml`, `sluice status --watch`",
+}
+ONLY_HERE = ("up", "down")
+"""Verbs that a cluster answers only with what to do instead: not in the plugin's list."""
 
 
-def run(arguments: Sequence[str]) -> int:
+def build(program: str = SLUICE) -> typer.Typer:
+    """The whole command.
+
+    Args:
+        program: ``sluice``, or ``kubectl sluice``, which acts on the cluster.
+    """
+    name_program(program)
+    app = typer.Typer(
+        name=program,
+        help=(
+            "Release new versions of a model API step by step, and turn back the bad ones.\n\n"
+            f"First steps: {hinted(FIRST_STEPS[program])}."
+        ),
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+    app.callback()(options)
+    for panel, function, example in COMMANDS:
+        app.command(
+            rich_help_panel=panel,
+            epilog=hinted(f"Example: `{example}`"),
+            hidden=program == PLUGIN and function.__name__ in ONLY_HERE,
+        )(function)
+    for panel, name, about, members in GROUPS:
+        group = typer.Typer(name=name, help=about, no_args_is_help=True)
+        for function, example in members:
+            group.command(epilog=hinted(f"Example: `{example}`"))(function)
+        app.add_typer(group, rich_help_panel=panel)
+    return app
+
+
+def run(arguments: Sequence[str], program: str = SLUICE) -> int:
     """Run one command.
 
     Args:
-        arguments: Words after ``sluice``; none: the help.
+        arguments: Words after the program's name; none: the help.
+        program: ``sluice``, or ``kubectl sluice``, which acts on the cluster.
 
     Returns:
         Exit code, see ``ExitCode``.
     """
+    name_program(program)
     try:
-        code = _command().main(
-            args=list(arguments) or ["--help"], prog_name=PROG, standalone_mode=False
+        code = _command(program).main(
+            args=list(arguments) or ["--help"],
+            prog_name=program,
+            complete_var=COMPLETE,
+            standalone_mode=False,
+            obj=Where(program=program, cluster=program == PLUGIN),
         )
     except TyperException as error:
-        warn(f"{PROG}: {error.format_message()}")
-        warn(f"see `{' '.join([PROG, *_verb(arguments), '--help'])}`")
+        warn(f"{program}: {error.format_message()}")
+        warn(f"see `{' '.join([program, *_verb(arguments), '--help'])}`")
         return ExitCode.USAGE
     except typer.Abort:
-        warn(f"{PROG}: stopped; nothing was done")
+        warn(f"{program}: stopped; nothing was done")
         return ExitCode.INTERRUPTED
     except SluiceError as error:
         if os.environ.get(DEBUG):
             raise
-        warn(f"{PROG}: {_said(error)}")
+        warn(f"{program}: {_said(error)}")
         return code_of(error)
     except BrokenPipeError:
         # the reader (`| head`) has seen enough; a second complaint at exit is prevented
@@ -122,16 +152,16 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # a bug of ours still ends in one clear line
         if os.environ.get(DEBUG):
             raise
-        warn(f"{PROG}: a bug of sluice: {type(error).__name__}: {error}")
+        warn(f"{program}: a bug of sluice: {type(error).__name__}: {error}")
         warn(f"please report it with the output of the same command with {DEBUG}=1")
         return ExitCode.NOT_MEASURED
     return code if isinstance(code, int) else ExitCode.DONE
 
 
 @cache
-def _command() -> Any:
+def _command(program: str) -> Any:
     # typer's own type for it is private
-    return typer.main.get_command(app)
+    return typer.main.get_command(build(program))
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:
@@ -153,3 +183,8 @@ def _said(error: SluiceError) -> str:
 def main() -> None:
     """Entry point of the ``sluice`` script."""
     sys.exit(run(sys.argv[1:]))
+
+
+def plugin() -> None:
+    """Entry point of ``kubectl-sluice``, which kubectl runs as ``kubectl sluice``."""
+    sys.exit(run(sys.argv[1:], PLUGIN))

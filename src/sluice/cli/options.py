@@ -2,17 +2,15 @@
 
 import getpass
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sluice.cli.client import Client
+from sluice.cli.backend import Backend, connect
 from sluice.cli.exits import WrongUsage
 from sluice.cli.output import Output
+from sluice.cli.where import where_of
 from sluice.errors import SluiceError, UnknownRelease
-
-DEFAULT_FOLDER = Path(".sluice")
 
 
 def seconds(text: str) -> float:
@@ -32,27 +30,13 @@ def seconds(text: str) -> float:
 def _complete_release(ctx: typer.Context, incomplete: str) -> list[str]:
     # completion must never print or fail: a shell would show it in the middle of a line
     try:
-        with Client(ctx.params.get("folder") or _folder_of_environment(), timeout_s=1.0) as client:
+        with connect(where_of(ctx), timeout_s=1.0) as client:
             names = [status.name for status in client.releases()]
     except SluiceError:
         return []
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _folder_of_environment() -> Path:
-    return Path(os.environ.get("SLUICE_DIR") or DEFAULT_FOLDER)
-
-
-Folder = Annotated[
-    Path,
-    typer.Option(
-        "--dir",
-        "-C",
-        metavar="DIR",
-        envvar="SLUICE_DIR",
-        help="State folder of the supervisor to talk to.",
-    ),
-]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="Form of the answer: a drawing, or the document.")
 ]
@@ -67,7 +51,7 @@ Release = Annotated[
 ]
 
 
-def one_release(client: Client, name: str | None) -> str:
+def one_release(client: Backend, name: str | None) -> str:
     """The release that is meant.
 
     Raises:

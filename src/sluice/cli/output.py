@@ -11,6 +11,7 @@ from enum import StrEnum
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from sluice.cli.program import hinted
 from sluice.reports import document
 from sluice.reports.canvas import Canvas
 from sluice.reports.glyphs import glyphs_for
@@ -77,12 +78,12 @@ def working(what: str) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(text + "\n")
+    """One line on stdout, its hints as this command was started."""
+    sys.stdout.write(hinted(text) + "\n")
     sys.stdout.flush()
 
 
 def warn(text: str) -> None:
     """One line on stderr: never part of the answer."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(hinted(text) + "\n")
     sys.stderr.flush()

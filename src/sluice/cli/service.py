@@ -13,10 +13,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from sluice.cli.backend import connect
 from sluice.cli.client import Client
 from sluice.cli.exits import TimeOut
-from sluice.cli.options import DEFAULT_FOLDER, Folder, OutputOption, seconds
+from sluice.cli.options import OutputOption, seconds
 from sluice.cli.output import Output, emit
+from sluice.cli.where import Where, acting
 from sluice.errors import RefusedError, SluiceError, StateError, TransientError, UnknownRelease
 
 LOG = Path("logs") / "supervisor.log"
@@ -25,6 +27,7 @@ LOG_LINES = 15
 POLL_S = 0.1
 
 
+@acting
 def up(
     port: Annotated[
         int | None,
@@ -39,12 +42,15 @@ def up(
         str, typer.Option("--timeout", metavar="TIME", help="The longest wait for it to be ready.")
     ] = "60s",
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Start the router and the supervisor on this machine, and wait until they serve.
 
     Releases that were there before go on where they were.
     """
+    _on_this_machine(where, "up", "`make cluster images install` makes a cluster that releases")
+    folder = where.folder
     if sys.platform != "linux":
         raise RefusedError(
             "releases run on Linux only: the router has no build for this system. "
@@ -63,6 +69,13 @@ def up(
         os.execv(command[0], command)  # noqa: S606  # signals and exit code are the supervisor's
     health = _start(command, folder, timeout_s)
     _serves(health, output, f"started in {folder}")
+
+
+def _on_this_machine(where: Where, verb: str, instead: str) -> None:
+    if where.cluster:
+        raise RefusedError(
+            f"{verb} starts and stops a supervisor on this machine; a cluster has none: {instead}"
+        )
 
 
 def _running(folder: Path) -> Mapping[str, Any] | None:
@@ -150,17 +163,21 @@ def _tail(log: Path, begin: int) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-LOG_LINES:]) or "  (it is empty)"
 
 
+@acting
 def down(
     timeout: Annotated[
         str, typer.Option("--timeout", metavar="TIME", help="The longest wait for the end.")
     ] = "60s",
     output: OutputOption = Output.TABLE,
-    folder: Folder = DEFAULT_FOLDER,
+    *,
+    where: Where,
 ) -> None:
     """Stop everything that runs in the state folder, without losing a request.
 
     Releases are kept on disk: the next `sluice up` starts them again.
     """
+    _on_this_machine(where, "down", "`make uninstall` takes Sluice out of it")
+    folder = where.folder
     timeout_s = seconds(timeout)
     running = _running(folder)
     if running is None:
@@ -189,17 +206,33 @@ def _alive(pid: int) -> bool:
     return fields.rpartition(")")[2].split()[0] != "Z"
 
 
-def version(output: OutputOption = Output.TABLE, folder: Folder = DEFAULT_FOLDER) -> None:
-    """Print versions: of this command, of Python, and of the supervisor that runs here."""
+@acting
+def version(output: OutputOption = Output.TABLE, *, where: Where) -> None:
+    """Print versions: of this command, of Python, and of what keeps the releases there."""
     mine = installed_version("sluice")
+    about = {"sluice": mine, "python": platform.python_version()}
+    lines = [f"sluice {mine} (Python {platform.python_version()})"]
+    if where.cluster:
+        with connect(where) as client:
+            health = client.health()
+        theirs, keeper = str(health["version"]), "controller"
+        place = f"the cluster of context {health['context']}"
+        repair = "`make install` brings the cluster to this version"
+        about |= {"context": str(health["context"])}
+    else:
+        theirs, keeper = _version_here(where.folder), "supervisor"
+        place = str(where.folder)
+        repair = "`sluice down` and `sluice up` bring them together"
+    nothing = "no controller runs" if where.cluster else "nothing runs"
+    lines.append(f"{keeper} {theirs} in {place}" if theirs else f"{nothing} in {place}")
+    if theirs and theirs != mine:
+        lines.append(f"the two differ: {repair}")
+    emit(output, {**about, keeper: theirs or None}, lambda _: Text("\n".join(lines)))
+
+
+def _version_here(folder: Path) -> str:
     try:
         running = _running(folder)
     except SluiceError:
-        running = None
-    theirs = str(running.get("version", "")) if running else None
-    document = {"sluice": mine, "python": platform.python_version(), "supervisor": theirs}
-    lines = [f"sluice {mine} (Python {platform.python_version()})"]
-    lines.append(f"supervisor {theirs} in {folder}" if theirs else f"nothing runs in {folder}")
-    if theirs and theirs != mine:
-        lines.append("the two differ: `sluice down` and `sluice up` bring them together")
-    emit(output, document, lambda _: Text("\n".join(lines)))
+        return ""
+    return str(running.get("version", "")) if running else ""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.text import Text
 
-from sluice.cli.client import Client
+from sluice.cli.backend import Backend
 from sluice.cli.exits import SEVERITY, ExitCode, TimeOut, end_of
 from sluice.cli.output import Output, say, warn
+from sluice.cli.program import hinted
 from sluice.cli.watch import LineShow, LiveShow, Show, Statuses, follow, is_live
 from sluice.errors import StateError
 from sluice.nouns import RevisionId
@@ -87,10 +88,12 @@ class Waited:
                 judged = words.count(status.verdict.requests)
                 harmed = words.count(status.verdict.harmed)
                 text = f"{judged} candidate requests judged, {harmed} harmed"
-                lines.append(Text(f"{text}; every decision: sluice explain {target.name}"))
+                lines.append(
+                    Text(hinted(f"{text}; every decision: `sluice explain {target.name}`"))
+                )
         return Text("\n").join(lines)
 
-    def write_junit(self, client: Client, path: Path) -> None:
+    def write_junit(self, client: Backend, path: Path) -> None:
         """Write the ends as JUnit XML.
 
         Raises:
@@ -105,7 +108,7 @@ class Waited:
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error.strerror or error}") from error
 
-    def _case(self, client: Client, target: Target, code: ExitCode) -> JUnitCase:
+    def _case(self, client: Backend, target: Target, code: ExitCode) -> JUnitCase:
         status = target.of(self.statuses)
         journeys = [
             journey
@@ -123,7 +126,7 @@ class Waited:
 
 
 def wait_for(
-    client: Client, targets: Sequence[Target], *, timeout_s: float, output: Output
+    client: Backend, targets: Sequence[Target], *, timeout_s: float, output: Output
 ) -> Waited:
     """Follow the releases until all have ended or time is over."""
     began = time.monotonic()
@@ -131,7 +134,7 @@ def wait_for(
 
     def fetch() -> Statuses:
         nonlocal latest
-        latest = tuple(client.release(target.name) for target in targets)
+        latest = client.some([target.name for target in targets])
         return latest
 
     def over(statuses: Statuses) -> bool:
@@ -139,7 +142,7 @@ def wait_for(
 
     def run(show: Show) -> None:
         try:
-            follow(fetch, show, over=over, timeout_s=timeout_s)
+            follow(fetch, show, over=over, timeout_s=timeout_s, poll_s=client.poll_s)
         except TimeOut:
             return
 
@@ -149,7 +152,8 @@ def wait_for(
                 run(live)
         else:
             known = [target.before for target in targets if target.before is not None]
-            run(LineShow(say if output is Output.TABLE else warn, known=known))
+            write = say if output is Output.TABLE else warn
+            run(LineShow(write, known=known, keeper=client.keeper))
     except KeyboardInterrupt:
         warn("stopped waiting; the release goes on: `sluice status --watch`, or `sluice abort`")
         raise

@@ -19,7 +19,6 @@ from sluice.reports.model import Decision, ReleaseStatus
 from sluice.reports.release_view import release_view
 from sluice.reports.releases import decision_line, releases_table, status_line
 
-POLL_S = 0.25
 PATIENCE_S = 30.0
 """A supervisor that was killed and started again is back within seconds; then we go on."""
 
@@ -34,7 +33,7 @@ class Show(Protocol):
         ...
 
     def gap(self, reason: str) -> None:
-        """The supervisor does not answer at the moment."""
+        """There is no answer at the moment."""
         ...
 
 
@@ -44,22 +43,24 @@ def follow(
     *,
     over: Callable[[Statuses], bool] = lambda _: False,
     timeout_s: float | None = None,
+    poll_s: float,
 ) -> Statuses:
-    """Ask four times a second until ``over``.
+    """Ask again and again until ``over``.
 
     Args:
         fetch: Reads the releases.
         show: Told of every reading.
         over: Whether this reading ends it.
         timeout_s: How long to wait at most; None: for ever.
+        poll_s: Pause between two questions.
 
     Returns:
         The reading that ended it.
 
     Raises:
         TimeOut: ``timeout_s`` was over.
-        UnknownRelease, TransientError: from the first reading, or when the supervisor has not
-            answered for ``PATIENCE_S``.
+        UnknownRelease, TransientError: from the first reading, or when there was no
+            answer for ``PATIENCE_S``.
     """
     began = answered = time.monotonic()
     first = True
@@ -77,7 +78,7 @@ def follow(
                 return statuses
         if timeout_s is not None and time.monotonic() - began >= timeout_s:
             raise TimeOut("time is over")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
 
 
 class LiveShow(AbstractContextManager["LiveShow"]):
@@ -119,12 +120,18 @@ class LineShow:
         write: Takes a line.
         known: Releases as they were before; their decisions are not told again. None: what the
             first reading has is old.
+        keeper: Who answers, for people.
     """
 
     def __init__(
-        self, write: Callable[[str], None], *, known: Iterable[ReleaseStatus] | None = None
+        self,
+        write: Callable[[str], None],
+        *,
+        known: Iterable[ReleaseStatus] | None = None,
+        keeper: str,
     ) -> None:
         self._write = write
+        self._keeper = keeper
         self._told: set[tuple[object, ...]] = set()
         self._state: dict[str, tuple[object, ...]] = {}
         self._fresh = known is None
@@ -134,7 +141,7 @@ class LineShow:
 
     def update(self, statuses: Statuses) -> None:
         if self._gap:
-            self._write("the supervisor answers again")
+            self._write(f"{self._keeper} answers again")
             self._gap = ""
         for status in statuses:
             self._one(status)

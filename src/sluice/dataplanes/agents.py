@@ -94,6 +94,7 @@ class AgentDataPlane(AgentConnections):
         """Stop serving a release on every router.
 
         Raises:
+            RoutingRefused: a router has heard of another leader.
             TransientError: a router could not be reached.
         """
         path = f"/v1/releases/{quote(release, safe='/')}"

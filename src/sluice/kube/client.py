@@ -1,7 +1,7 @@
 """The Kubernetes API: objects are plain dicts, errors say what the caller can do."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,7 @@ class KubeClient:
         tail: int = 100,
         since_s: int | None = None,
         previous: bool = False,
+        timestamps: bool = False,
     ) -> str:
         """The last lines that a container wrote.
 
@@ -175,6 +176,7 @@ class KubeClient:
             tail: Lines.
             since_s: Only those of the last so many seconds.
             previous: Of the run before the last restart.
+            timestamps: Each line begins with its time, RFC 3339 with nanoseconds, and a space.
 
         Raises:
             NotThere: no such pod.
@@ -188,6 +190,8 @@ class KubeClient:
             query["sinceSeconds"] = str(since_s)
         if previous:
             query["previous"] = "true"
+        if timestamps:
+            query["timestamps"] = "true"
         answer = await self._ask("GET", POD.path(place, pod, "log"), query)
         if answer.status >= 400:
             raise _refusal(answer, f"logs of {_named(POD, place, pod)}")
@@ -197,8 +201,22 @@ class KubeClient:
         """What the API server says it is, such as ``v1.33.1``."""
         return str(_object(await self._ask("GET", "/version"), "version").get("gitVersion", ""))
 
-    def watch(self, kind: Kind, namespace: str | None = None, *, labels: str = "") -> Watched:
-        """A cache of these objects that follows the server once it is started."""
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        index: Callable[[Object], str] | None = None,
+    ) -> Watched:
+        """A cache of these objects that follows the server once it is started.
+
+        Args:
+            kind: Which.
+            namespace: None: of all namespaces.
+            labels: A label selector.
+            index: What objects are grouped by, for ``Watched.group``.
+        """
 
         async def listing() -> tuple[Objects, str]:
             return await self._list(kind, namespace, labels)
@@ -214,7 +232,7 @@ class KubeClient:
                 query["labelSelector"] = labels
             return self._transport.lines(kind.path(namespace), query=query)
 
-        return Watched(name=kind.resource, listing=listing, events=events)
+        return Watched(name=kind.resource, listing=listing, events=events, index=index)
 
     async def close(self) -> None:
         """Let go of connections and threads; watches are stopped by their owners."""

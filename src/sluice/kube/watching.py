@@ -31,6 +31,7 @@ class Watched:
         name: Of the resource, for logs.
         listing: All objects now, and the version that they are of.
         events: Lines of the watch from a version on.
+        index: What an object is grouped by, for :meth:`group`.
     """
 
     def __init__(
@@ -39,10 +40,13 @@ class Watched:
         name: str,
         listing: Callable[[], Awaitable[tuple[list[Object], str]]],
         events: Callable[[str], AsyncGenerator[bytes, None]],
+        index: Callable[[Object], str] | None = None,
     ) -> None:
         self._name = name
         self._listing = listing
         self._events = events
+        self._index = index or (lambda _: "")
+        self._groups: dict[str, dict[Key, Object]] = {}
         self._objects: dict[Key, Object] = {}
         self._resume = ""
         self._pause_s = FIRST_PAUSE_S
@@ -61,6 +65,10 @@ class Watched:
         out.
         """
         return self._objects
+
+    def group(self, value: str) -> Mapping[Key, Object]:
+        """Those of :meth:`objects` that the index gives this value."""
+        return self._groups.get(value, {})
 
     @property
     def age_s(self) -> float:
@@ -134,6 +142,9 @@ class Watched:
         found = {_key(obj): _lean(obj) for obj in objects}
         changed = found != self._objects
         self._objects, self._resume = found, version
+        self._groups = {}
+        for key, obj in found.items():
+            self._groups.setdefault(self._index(obj), {})[key] = obj
         if changed or not self.synced:
             self.synced = True
             await self._tell()
@@ -165,12 +176,22 @@ class Watched:
         self._resume = version
         if kind == "BOOKMARK":
             return False
-        if kind == "DELETED":
-            return self._objects.pop(key, None) is not None
-        if self._objects.get(key, {}).get("metadata", {}).get("resourceVersion") == version:
+        before = self._objects.get(key)
+        if before is not None and before["metadata"].get("resourceVersion") == version:
             return False
-        self._objects[key] = _lean(obj)
-        return True
+        self._put(key, before, None if kind == "DELETED" else _lean(obj))
+        return before is not None or kind != "DELETED"
+
+    def _put(self, key: Key, before: Object | None, after: Object | None) -> None:
+        if before is not None:
+            del self._objects[key]
+            group = self._groups[self._index(before)]
+            del group[key]
+            if not group:
+                del self._groups[self._index(before)]
+        if after is not None:
+            self._objects[key] = after
+            self._groups.setdefault(self._index(after), {})[key] = after
 
     def _heard(self) -> None:
         self._heard_s = asyncio.get_running_loop().time()

@@ -135,12 +135,16 @@ class Deployer:
 
 
 def _without_meaning(release: spec.Release) -> list[str]:
-    """Fields of the release's templates that a laptop does not use.
+    """Fields of the release that a laptop does not use.
 
     Raises:
         SpecError: a field would change what runs.
     """
-    paths: list[str] = []
+    given = {
+        "spec.autoscaling": release.spec.autoscaling,
+        "spec.disruptionBudget": release.spec.disruption_budget,
+    }
+    paths = [path for path, value in given.items() if value is not None]
     main = spec.workload_of(release)
     for workload in (main, *(variant for _, variant in spec.variants_of(release))):
         _, ignored = parse_template(workload.template, port=workload.port)

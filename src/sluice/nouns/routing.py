@@ -180,6 +180,9 @@ class Capabilities:
     forced: bool = True
     preview: bool = True
     mirror: bool = True
+    capture: bool = True
+    """Answers to copied requests are kept beside stable's, to be compared."""
     shield: bool = True
     counters: bool = True
+    """Requests are counted where they are routed; without, only objectives by query are judged."""
     lease: bool = True

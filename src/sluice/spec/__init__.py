@@ -1,5 +1,6 @@
 """Release, ReleasePolicy and SLO: from YAML to checked documents, and on to plans."""
 
+from sluice.spec.cluster import SLO_LABEL, from_cluster, slos_from_cluster, to_cluster
 from sluice.spec.compile import to_plan
 from sluice.spec.links import Where
 from sluice.spec.lint import LintWarning, lint
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_OBJECTIVES",
     "DEFAULT_POLICY",
     "SLO",
+    "SLO_LABEL",
     "AnalysisSettings",
     "Documents",
     "LintWarning",
@@ -33,6 +35,7 @@ __all__ = [
     "Where",
     "analysis_settings",
     "format_duration",
+    "from_cluster",
     "from_objects",
     "lint",
     "load",
@@ -40,6 +43,8 @@ __all__ = [
     "parse_duration",
     "revision_of",
     "schema_of",
+    "slos_from_cluster",
+    "to_cluster",
     "to_object",
     "to_plan",
     "variants_of",

@@ -14,9 +14,9 @@ from sluice.spec.scalars import (
     Number,
     PositiveDuration,
     PositiveWeight,
+    ShortWords,
     Text,
     Whole,
-    Words,
     format_percent,
     parse_weight,
     shown,
@@ -54,7 +54,7 @@ class Variant(Related):
 class GoalSpec(Related):
     """What users do, counted by an outcome."""
 
-    name: Words
+    name: ShortWords
     """Name of the outcome."""
     kind: Literal["binary", "continuous"]
     """``binary``: it happened or not; ``continuous``: a number."""

@@ -128,6 +128,42 @@ def _lacks(
         if wanted and not able:
             reason = f"the data plane cannot {what}: leave this out or choose another data plane"
             yield place.fault(loc, reason)
+    if not can.counters:
+        yield from (place.fault(loc, reason) for loc, reason in _uncounted(release, policy))
+
+
+def _uncounted(release: Release, policy: ReleasePolicy) -> Iterator[Relation]:
+    """What needs counts of requests, where the data plane has none: what to write instead."""
+    where: Loc = ("spec", "policyRef") if release.spec.policy_ref is not None else ("spec",)
+    none, rules = "the data plane counts no requests", policy.spec
+    query = "prometheus: {name, target, bad, total}"
+    if not rules.objectives:
+        yield (
+            where,
+            f"{none}, and without objectives 99% of answers below 500 are asked for: name a "
+            f"ReleasePolicy whose objectives are queries ({query}) and that says where Prometheus "
+            "is (prometheus: {url})",
+        )
+    for ref in rules.objectives:
+        if ref.slo_ref is not None:
+            yield (
+                where,
+                f"{none}: policy {policy.name} judges by SLO {ref.slo_ref}, which only routers "
+                f"count; write this objective as a query ({query})",
+            )
+    for name, asked in (
+        ("clientErrors", rules.client_errors and "client_errors" in rules.model_fields_set),
+        ("latencyOrder", rules.latency_order and "latency_order" in rules.model_fields_set),
+    ):
+        if asked:
+            yield where, f"{none}: policy {policy.name} asks for {name}; leave it out"
+    for loc, part in release.spec.strategy.parts:
+        if isinstance(part, Canary) and not part.steps:
+            yield (
+                ("spec", "strategy", *loc),
+                f"{none}, and a canary without steps is paced by their rate: give steps, such as "
+                "steps: [{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}]",
+            )
 
 
 def _needs(part: StageModel, can: Capabilities) -> Iterator[tuple[Loc, bool, str]]:
@@ -148,6 +184,7 @@ def _needs(part: StageModel, can: Capabilities) -> Iterator[tuple[Loc, bool, str
             yield (), can.weights, weights
         case Shadow():
             yield (), can.mirror, "copy requests"
+            yield (), can.capture or not can.mirror, "keep answers to copied requests"
         case AbTest():
             yield (), can.weights, weights
             yield (), can.sticky, "keep users"

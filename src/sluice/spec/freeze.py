@@ -50,7 +50,9 @@ Clock = Annotated[
     int,
     PlainValidator(parse_clock),
     PlainSerializer(format_clock, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-4]):[0-5][0-9]$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "maxLength": 5}
+    ),
 ]
 
 

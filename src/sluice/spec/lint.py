@@ -74,6 +74,9 @@ def _release(release: Release) -> Found:
     if spec.policy_ref is None:
         reason = "no policyRef: judged by the default policy, 99% of answers below 500"
         yield "default-policy", release, ("spec",), reason
+    if spec.disruption_budget is not None and spec.disruption_budget.spared(spec.replicas) < 1:
+        reason = f"of {spec.replicas} replicas none may be away: a drain of their node never ends"
+        yield "no-drain", release, ("spec", "disruptionBudget"), reason
 
 
 def _pods(release: Release) -> Found:

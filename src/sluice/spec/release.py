@@ -29,6 +29,7 @@ from sluice.spec.scalars import (
     parse_duration,
     shown,
 )
+from sluice.spec.scaling import Autoscaling, DisruptionBudget, scaling_faults
 from sluice.spec.strategy import STRATEGIES, Strategy
 from sluice.spec.template import PodTemplate, items, port_names
 
@@ -53,13 +54,19 @@ class ModelRef(Model):
     """Digest of the model bundle; part of the revision."""
 
 
-class Tracked(Model):
+class Tracked(Related):
     """Config that belongs to the revision: a change of it is a new candidate."""
 
-    config_maps: tuple[Name, ...] = ()
+    config_maps: tuple[Name, ...] = Field(default=(), max_length=100)
     """Names of ConfigMaps."""
-    secrets: tuple[Name, ...] = ()
+    secrets: tuple[Name, ...] = Field(default=(), max_length=100)
     """Names of Secrets."""
+
+    @classmethod
+    def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
+        """Each once."""
+        yield from _once(raw, "configMaps")
+        yield from _once(raw, "secrets")
 
 
 class StickySpec(Related):
@@ -100,23 +107,27 @@ class Traffic(Related):
     forced_header: Header | None = None
     """Requests with this header choose their revision by ``stable`` or ``candidate``; they are
     counted apart and judge nothing."""
-    no_mirror: tuple[HeaderMatch, ...] = ()
+    no_mirror: tuple[HeaderMatch, ...] = Field(default=(), max_length=100)
     """Requests that must not be repeated: never mirrored."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
         """A host is claimed once; the forced-arm header is not the user's."""
-        seen: set[str] = set()
-        for i, host in enumerate(items(raw, "hosts")):
-            if isinstance(host, str) and host in seen:
-                yield ("hosts", i), f"{shown(host)} is in the list twice"
-            elif isinstance(host, str):
-                seen.add(host)
+        yield from _once(raw, "hosts")
         sticky, forced = raw.get("sticky"), raw.get("forcedHeader")
         header = sticky.get("header") if isinstance(sticky, Mapping) else None
         if isinstance(forced, str) and isinstance(header, str) and forced.lower() == header.lower():
             reason = f"{shown(forced)} names the user in sticky: choose another header"
             yield ("forcedHeader",), reason
+
+
+def _once(raw: Mapping[str, Any], key: str) -> Iterator[Relation]:
+    seen: set[str] = set()
+    for i, name in enumerate(items(raw, key)):
+        if isinstance(name, str) and name in seen:
+            yield (key, i), f"{shown(name)} is in the list twice"
+        elif isinstance(name, str):
+            seen.add(name)
 
 
 class PolicyRef(Model):
@@ -149,6 +160,11 @@ class ReleaseSpec(Related):
     """Time for the replicas of a new revision to become ready."""
     revision_history_limit: Whole = Field(default=10, ge=0, le=1_000)
     """Old revisions that are kept at size 0."""
+    autoscaling: Autoscaling | None = None
+    """Let Kubernetes add replicas by load; without meaning on a laptop."""
+    disruption_budget: DisruptionBudget | None = None
+    """How many replicas a drain of nodes may take at once; left out: one, where ``replicas`` is
+    above one. Without meaning on a laptop."""
 
     @classmethod
     def relations(cls, raw: Mapping[str, Any]) -> Iterator[Relation]:
@@ -158,6 +174,7 @@ class ReleaseSpec(Related):
         port = traffic.get("port", "http")
         yield from _port(("traffic", "port"), port, raw.get("template"))
         yield from _shields(raw.get("strategy"), traffic.get("timeout", "30s"))
+        yield from scaling_faults(raw)
         for loc, stage in stages_of(raw.get("strategy")):
             at: Loc = ("strategy", *loc)
             for below, reason in room_faults(stage.get("rolling"), raw.get("replicas")):

@@ -46,7 +46,7 @@ Amount = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": 10_000},
-                {"type": "string", "pattern": "^[0-9]{1,3}%$"},
+                {"type": "string", "pattern": "^(100|0?[0-9]{1,2})%$"},
             ]
         }
     ),

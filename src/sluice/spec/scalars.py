@@ -30,8 +30,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_OWN_HEADERS = ("x-sluice-version", "x-sluice-generation", "x-sluice-shadow")
-_PROTOCOL_HEADERS = ("host", "connection", "content-length", "transfer-encoding", "te", "upgrade")
+OWN_HEADERS = ("x-sluice-version", "x-sluice-generation", "x-sluice-shadow")
+PROTOCOL_HEADERS = ("host", "connection", "content-length", "transfer-encoding", "te", "upgrade")
 
 
 def wrong(reason: str) -> PydanticCustomError:
@@ -112,23 +112,30 @@ def _between(low_ms: int, high_ms: int) -> Callable[[int], int]:
     return check
 
 
-_DURATION_SCHEMA = WithJsonSchema(
-    {
-        "title": "duration",
-        "type": "string",
-        "pattern": f"^{_DURATION.pattern}$",
-        "minLength": 2,
-        "examples": ["30s", "2m", "1h30m", "500ms"],
-    }
-)
+_DURATION_SCHEMA = {
+    "title": "duration",
+    "type": "string",
+    "pattern": f"^{_DURATION.pattern}$",
+    "minLength": 2,
+    "maxLength": 40,
+    "examples": ["30s", "2m", "1h30m", "500ms"],
+}
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    _DURATION_SCHEMA,
+    WithJsonSchema(_DURATION_SCHEMA),
 ]
-PositiveDuration = Annotated[Duration, AfterValidator(_between(1, LONGEST_MS)), _DURATION_SCHEMA]
-PollDuration = Annotated[Duration, AfterValidator(_between(100, 60_000)), _DURATION_SCHEMA]
+PositiveDuration = Annotated[
+    Duration,
+    AfterValidator(_between(1, LONGEST_MS)),
+    WithJsonSchema({**_DURATION_SCHEMA, "x-least": "1ms"}),
+]
+PollDuration = Annotated[
+    Duration,
+    AfterValidator(_between(100, 60_000)),
+    WithJsonSchema({**_DURATION_SCHEMA, "x-least": "100ms", "x-most": "1m"}),
+]
 
 
 # --- percentages -------------------------------------------------------------------------------
@@ -213,6 +220,7 @@ PositiveShare = Annotated[
 
 Text = Annotated[str, Strict()]
 Words = Annotated[str, Strict(), Field(min_length=1)]
+ShortWords = Annotated[str, Strict(), Field(min_length=1, max_length=100)]
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -282,13 +290,14 @@ def parse_host(value: object) -> str:
     raise wrong(f"{shown(text)} is not a host name such as taxi or taxi.example.com")
 
 
+_HOST_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 Host = Annotated[
     str,
     PlainValidator(parse_host),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$",
+            "pattern": rf"^(\*|{_HOST_LABEL}(\.{_HOST_LABEL})*)$",
             "maxLength": 253,
         }
     ),
@@ -299,9 +308,9 @@ def _header(value: object) -> str:
     text = _text(value).lower()
     if not _TOKEN.fullmatch(text) or len(text) > 100:
         raise wrong(f"{shown(value)} is not the name of an HTTP header")
-    if text in _PROTOCOL_HEADERS:
+    if text in PROTOCOL_HEADERS:
         raise wrong(f"{shown(value)} belongs to the protocol: choose a header of your own")
-    if text in _OWN_HEADERS:
+    if text in OWN_HEADERS:
         raise wrong(f"{shown(value)} is written by the router: choose another header")
     return text
 
@@ -320,14 +329,16 @@ def _cookie(value: object) -> str:
     return text
 
 
-_TOKEN_SCHEMA = WithJsonSchema(
-    {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "maxLength": 100}
-)
-Header = Annotated[str, PlainValidator(_header), _TOKEN_SCHEMA]
+_TOKEN_SCHEMA = {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "maxLength": 100}
+Header = Annotated[
+    str, PlainValidator(_header), WithJsonSchema({**_TOKEN_SCHEMA, "x-header": "chosen"})
+]
 """Name of a request header, in lower case."""
-UserHeader = Annotated[str, PlainValidator(_user_header), _TOKEN_SCHEMA]
+UserHeader = Annotated[
+    str, PlainValidator(_user_header), WithJsonSchema({**_TOKEN_SCHEMA, "x-header": "client"})
+]
 """A header that clients set: not one of the router's own."""
-Cookie = Annotated[str, PlainValidator(_cookie), _TOKEN_SCHEMA]
+Cookie = Annotated[str, PlainValidator(_cookie), WithJsonSchema(_TOKEN_SCHEMA)]
 
 
 def _digest(value: object) -> str:
@@ -398,7 +409,9 @@ def _variable(value: object) -> str:
 Url = Annotated[
     str,
     PlainValidator(_url),
-    WithJsonSchema({"type": "string", "pattern": "^https?://[!-~]+$", "maxLength": 2_000}),
+    WithJsonSchema(
+        {"title": "address", "type": "string", "pattern": "^https?://[!-~]+$", "maxLength": 2_000}
+    ),
 ]
 """An http or https address without credentials."""
 EnvName = Annotated[

@@ -10,7 +10,7 @@ from sluice.spec.loader import MODELS
 from sluice.spec.words import fields, model_at
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SCALARS = ("duration", "percent")
+SCALARS = ("duration", "percent", "address")
 """Titles that name a scalar of ours; every other title only repeats the field's name."""
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sluice.nouns import FieldRule, ShadowRules
 from sluice.spec.base import Model, Related, Relation
-from sluice.spec.scalars import Number, PositiveShare, Share, Whole, Words, shown
+from sluice.spec.scalars import Number, PositiveShare, Share, ShortWords, Whole, shown
 from sluice.spec.template import items
 
 
@@ -21,7 +21,7 @@ class Until(Model):
 class CompareField(Related):
     """When one field of two answers counts as the same."""
 
-    field: Words
+    field: ShortWords
     """Name of an output (``duration``), a dotted path in the answer, or ``*`` for every other."""
     kind: Literal["number", "label", "ignore"] = "number"
     """``number`` within the tolerances, ``label`` exactly, ``ignore`` not at all."""

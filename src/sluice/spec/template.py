@@ -104,7 +104,7 @@ class Container(Kube):
     """Arguments of the command."""
     env: tuple[EnvVar, ...] | None = None
     """Environment."""
-    ports: tuple[ContainerPort, ...] | None = None
+    ports: tuple[ContainerPort, ...] | None = Field(default=None, max_length=100)
     """Ports that the container listens on."""
     readiness_probe: Probe | None = None
     """Decides when a replica takes requests."""
@@ -117,7 +117,7 @@ class Container(Kube):
 class PodSpec(Kube):
     """What the pod runs."""
 
-    containers: tuple[Container, ...] = Field(min_length=1)
+    containers: tuple[Container, ...] = Field(min_length=1, max_length=50)
     """At least one; a laptop runs exactly one."""
     termination_grace_period_seconds: Whole | None = Field(default=None, ge=0)
     """Seconds from the signal to stop until the replica is killed; 30 when left out."""

@@ -133,6 +133,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any], object], str]] = {
     "too_long": _long,
     "string_unicode": lambda _, value: f"{shown(value)} holds half a character",
     "string_too_short": lambda *_: "must not be empty",
+    "string_too_long": lambda context, _: f"has more than {context['max_length']} characters",
     "string_pattern_mismatch": lambda _, value: f"{shown(value)} is not such as 28d, 4w or 1M",
 }
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sluice.agent.launch import envoy_argv, write_files
 from sluice.agent.service import running
 from sluice.agent.settings import Settings
+from sluice.kube.client import KubeClient
 
 T = TypeVar("T")
 
@@ -116,9 +117,9 @@ def envoy_process(**changes: object) -> Iterator[EnvoyProcess]:
 
 
 @contextlib.asynccontextmanager
-async def agent_of(settings: Settings) -> AsyncIterator[str]:
+async def agent_of(settings: Settings, client: KubeClient | None = None) -> AsyncIterator[str]:
     """An agent with a real server; its URL."""
-    async with running(settings) as app, serving(app, settings.port or 0):
+    async with running(settings, client) as app, serving(app, settings.port or 0):
         yield f"http://127.0.0.1:{settings.port}"
 
 

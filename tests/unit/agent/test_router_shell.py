@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -31,3 +33,46 @@ def test_the_bootstrap_is_printed_or_written(
 def test_missing_settings_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bootstrap"]) == EXIT_USAGE
     assert "config_dir" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+def test_envoys_container_needs_no_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLUICE_ROUTER_TOKEN")
+    assert main(["bootstrap"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["admin"]
+    assert main(["agent"]) == EXIT_USAGE
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("command", "who"), [("ready", "the agent"), ("alive", "Envoy")])
+def test_a_probe_of_what_is_not_there_says_who(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: str,
+    who: str,
+) -> None:
+    monkeypatch.delenv("SLUICE_ROUTER_PORT")
+    monkeypatch.setenv("SLUICE_ROUTER_UDS", str(tmp_path / "agent.sock"))
+    assert main([command]) == 1
+    assert f"{who} does not answer" in capsys.readouterr().err
+
+
+def test_a_probe_without_an_address_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLUICE_ROUTER_PORT", raising=False)
+    assert main(["ready"]) == 1
+    assert "SLUICE_ROUTER_PORT" in capsys.readouterr().err
+
+
+def test_probes_import_nothing_but_the_standard_library() -> None:
+    script = (
+        "import sys; from sluice_router.main import main; main(['alive']);"
+        "print([name for name in sys.modules if name.split('.')[0] in"
+        " ('sluice', 'pydantic', 'httpx', 'orjson', 'structlog')])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

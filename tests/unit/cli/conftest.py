@@ -4,10 +4,14 @@ from typing import NamedTuple
 
 import pytest
 from tests.unit.cli.fake import FakeSupervisor, Stage
+from tests.unit.cli.fake_cluster import NAMESPACE, FakeCluster
+from tests.unit.cli.keepers import InCluster, Keeper, OnLaptop
 from tests.unit.reports.samples import NOW, RUNNING
 
 from sluice.cli import output
 from sluice.cli.main import run
+from sluice.cli.program import PLUGIN, SLUICE
+from sluice.kube.client import KubeClient
 
 
 class Ran(NamedTuple):
@@ -32,12 +36,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return state
 
 
+class Place:
+    """Where commands of a test act."""
+
+    program = SLUICE
+
+
 @pytest.fixture
-def sluice(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def place() -> Place:
+    return Place()
+
+
+@pytest.fixture
+def sluice(folder: Path, capsys: pytest.CaptureFixture[str], place: Place) -> Run:
     """Runs a command like a shell would and gives its code, stdout and stderr."""
 
     def call(*words: str) -> Ran:
-        code = run(words)
+        code = run(words, place.program)
         caught = capsys.readouterr()
         return Ran(int(code), caught.out, caught.err)
 
@@ -56,3 +71,27 @@ def supervisor(folder: Path, stage: Stage) -> FakeSupervisor:
     fake = FakeSupervisor(folder=folder, releases={"taxi": RUNNING})
     stage.show(fake)
     return fake
+
+
+@pytest.fixture
+def cluster(place: Place, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    """A cluster with one release, which every command of the test acts on."""
+    fake = FakeCluster()
+    fake.put(RUNNING)
+    place.program = PLUGIN
+
+    def connect(*, context: str | None = None) -> KubeClient:
+        return fake.api.client(namespace=NAMESPACE)
+
+    monkeypatch.setattr(KubeClient, "connect", connect)
+    return fake
+
+
+@pytest.fixture(params=["laptop", "cluster"])
+def keeper(request: pytest.FixtureRequest) -> Keeper:
+    """One release, on a laptop and in a cluster."""
+    if request.param == "laptop":
+        return OnLaptop(request.getfixturevalue("supervisor"))
+    kept = InCluster(request.getfixturevalue("cluster"))
+    kept.keep(RUNNING)
+    return kept

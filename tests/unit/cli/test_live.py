@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fake import FakeSupervisor, named
+from tests.unit.cli.keepers import Keeper
 from tests.unit.reports.samples import HEALTHY, RUNNING, TURNED_BACK
 
 from sluice.cli import watch
@@ -51,7 +52,7 @@ def test_live_view_of_several_releases_is_the_table(screen: io.StringIO) -> None
 
 def test_watch_in_a_terminal_is_live_and_ctrl_c_is_its_normal_end(
     sluice: Run,
-    supervisor: FakeSupervisor,
+    keeper: Keeper,
     screen: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,7 +65,7 @@ def test_watch_in_a_terminal_is_live_and_ctrl_c_is_its_normal_end(
     assert "candidate v2" in screen.getvalue()
 
 
-def test_watch_as_a_document_is_refused(sluice: Run, supervisor: FakeSupervisor) -> None:
+def test_watch_as_a_document_is_refused(sluice: Run, keeper: Keeper) -> None:
     assert sluice("status", "--watch", "-o", "json").code == 64
 
 

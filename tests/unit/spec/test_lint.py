@@ -27,6 +27,7 @@ PAUSE = {"pause": {"duration": "2m"}}
 RELEASES: dict[str, dict[str, Any]] = {
     "one-replica": {"spec/replicas": 1},
     "no-undo": {"spec/keepWarm": "0s"},
+    "no-drain": {"spec/disruptionBudget": {"minAvailable": "100%"}},
     "no-readiness": {f"{CONTAINER}/readinessProbe": ...},
     "moving-image": {f"{CONTAINER}/image": "registry:5000/model-api:latest"},
     "unknown-pod-field": {f"{CONTAINER}/imagePullPolcy": "Always"},

@@ -12,6 +12,8 @@ Path = tuple[str, ...]
 Object = dict[str, Any]
 
 _IDENTITY = ("apiVersion", "kind")
+_ATOMIC = frozenset({"selector"})
+"""Maps that the API server takes as one value."""
 _SERVERS = frozenset(
     {
         "name",
@@ -32,7 +34,7 @@ def leaves(value: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
         path = (*at, key)
         if path[0] in _IDENTITY or (len(path) == 2 and path[0] == "metadata" and key in _SERVERS):
             continue
-        if isinstance(below, Mapping) and below:
+        if isinstance(below, Mapping) and below and key not in _ATOMIC:
             yield from leaves(below, path)
         else:
             yield path

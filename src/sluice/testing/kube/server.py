@@ -26,7 +26,9 @@ _PATH = re.compile(
 )
 _KINDS = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_WITH_STATUS = frozenset({"Release", "Deployment", "Pod", "Job", "HorizontalPodAutoscaler"})
+_WITH_STATUS = frozenset(
+    {"Release", "Deployment", "Pod", "Job", "HorizontalPodAutoscaler", "HTTPRoute"}
+)
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a fault of ours
@@ -201,12 +203,12 @@ class MemoryApi:
             return gone
         manager = query.get("fieldManager", "somebody")
         if method == "PATCH" and content_type == "application/apply-patch+yaml":
-            _check(kind, given, name)
             given = _without_status(kind, given)
             try:
                 obj, owners = applied(before, given, manager, force=query.get("force") == "true")
             except FieldConflict as error:
                 raise Refusal(409, "Conflict", f"Apply failed with 1 conflict: {error}") from error
+            _check(kind, obj, name)
             return self.store.put(kind, obj, owners, dry_run=query.get("dryRun") == "All")
         if method == "POST":
             name = given["metadata"]["name"]

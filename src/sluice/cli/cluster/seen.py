@@ -1,0 +1,130 @@
+"""What the controller wrote of a release, as the value that every command draws."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sluice.errors import SpecError
+from sluice.kube.packed import unpack
+from sluice.nouns import Phase, RevisionId
+from sluice.reports import document
+from sluice.reports.model import Decision, ReleaseStatus
+from sluice.reports.words import duration
+
+NOT_SEEN = "NotSeen"
+UNSEEN = "the controller has not looked at it yet: is it installed? `make install`"
+SILENT_MS = 60_000
+"""A pass under way is written at least every ten seconds; after a minute somebody is away."""
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A release as the controller last wrote it."""
+
+    status: ReleaseStatus
+    decisions: tuple[Decision, ...]
+    """Oldest first, as many as the controller keeps."""
+
+
+def seen(obj: Object, *, name: str, now_ms: int) -> Seen:
+    """Read a Release object.
+
+    Args:
+        obj: As the API server gives it.
+        name: What it is called in answers: ``taxi``, or ``ml/taxi`` from elsewhere.
+        now_ms: UTC milliseconds.
+    """
+    said: Object = obj.get("status") or {}
+    packed = said.get("view")
+    if not packed:
+        return Seen(status=_plain(said, name), decisions=())
+    try:
+        view = unpack(str(packed))
+        status = document.parse(ReleaseStatus, document.dump_json(view["status"]))
+        decisions = document.parse(tuple[Decision, ...], document.dump_json(view["decisions"]))
+    except (SpecError, ValueError, KeyError, TypeError):
+        odd = "the controller's view is of another version of sluice: `make install` upgrades it"
+        plain = _plain(said, name)
+        return Seen(status=replace(plain, problems=(*plain.problems, odd)), decisions=())
+    metadata = obj["metadata"]
+    key = f"{metadata.get('namespace')}/{metadata['name']}"
+    problems = [*status.problems, *_troubles(obj, status, now_ms)]
+    called = replace(
+        status,
+        name=name,
+        message=status.message.replace(key, name),
+        next=status.next.replace(key, name),
+        problems=tuple(dict.fromkeys(line.replace(key, name) for line in problems)),
+    )
+    return Seen(status=called, decisions=decisions)
+
+
+def is_observed(obj: Object, generation: int) -> bool:
+    """Whether the controller has looked at this generation of the spec."""
+    return int((obj.get("status") or {}).get("observedGeneration") or 0) >= generation
+
+
+def condition(obj: Object, kind: str) -> Object:
+    """A condition of the object; empty when it has none of this type."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return next((item for item in conditions if item.get("type") == kind), {})
+
+
+def refusal(obj: Object) -> str:
+    """Why the controller does not accept the spec; empty when it does."""
+    accepted = condition(obj, "Accepted")
+    if accepted.get("status") != "False":
+        return ""
+    return str(accepted.get("message") or accepted.get("reason") or "no reason given")
+
+
+def _troubles(obj: Object, status: ReleaseStatus, now_ms: int) -> list[str]:
+    lines = []
+    generation = int(obj["metadata"].get("generation") or 0)
+    if not is_observed(obj, generation):
+        lines.append("the controller has not looked at the newest spec yet")
+    if refused := refusal(obj):
+        lines.append(f"the spec is not accepted: {refused}")
+    silent_ms = now_ms - status.updated_ms
+    if status.phase is Phase.PROGRESSING and silent_ms > SILENT_MS:
+        lines.append(
+            f"the controller wrote this {duration(silent_ms)} ago: is it running? "
+            "`kubectl get pods -n sluice-system`"
+        )
+    return lines
+
+
+def _plain(said: Object, name: str) -> ReleaseStatus:
+    """From the fields for people: all there is before the first view."""
+    phase = said.get("phase")
+    known = phase in [*Phase]
+    return ReleaseStatus(
+        name=name,
+        phase=Phase(str(phase)) if known else Phase.PROGRESSING,
+        reason=NOT_SEEN,
+        message=str(said.get("message") or UNSEEN),
+        next="",
+        stable=_revision(said.get("stable")),
+        candidate=_revision(said.get("candidate")),
+        weight_bp=_weight_bp(str(said.get("weight") or "")),
+        generation=0,
+        acknowledged=0,
+        pass_number=0,
+        pass_started_ms=None,
+        updated_ms=0,
+        problems=tuple(str(line) for line in said.get("problems") or ()),
+        notices=tuple(str(line) for line in said.get("notices") or ()),
+    )
+
+
+def _revision(value: object) -> RevisionId | None:
+    return RevisionId(str(value)) if value else None
+
+
+def _weight_bp(text: str) -> int:
+    try:
+        return round(float(text.rstrip("%")) * 100)
+    except ValueError:
+        return 0
