@@ -45,7 +45,7 @@ capacity: $(STAMP)  ## find the highest rate that keeps the SLO (SLO=file URL=ht
 	@$(BIN)/python -m loadtests.capacity --slo $(SLO) $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: load-release
-load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary)
+load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary|bluegreen|rolling|shadow|ab)
 	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
 
 ##@ Cluster
@@ -89,6 +89,10 @@ cluster:  ## a kind cluster for everything below, if it is not there (KIND_CLUST
 cluster-down:  ## delete the kind cluster and everything in it (KIND_CLUSTER=sluice)
 	@$(need-kind)
 	@if $(has-cluster); then kind delete cluster --name $(KIND_CLUSTER); else echo "there is no kind cluster $(KIND_CLUSTER)"; fi
+
+.PHONY: load-cluster
+load-cluster: $(STAMP)  ## the same by several pods in the cluster (RELEASE=name NAMESPACE=ns WORKERS=2 PROFILE= RATE= LENGTH= URL=)
+	@$(BIN)/python -m loadtests.cluster --slo $(SLO) --profile $(PROFILE) --workers $(or $(WORKERS),2) $(if $(RELEASE),--release $(RELEASE)) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(URL),--url $(URL)) $(if $(RATE),--rate $(RATE)) $(if $(LENGTH),--length $(LENGTH)) $(ARGS)
 
 ##@ Develop
 .PHONY: test
@@ -175,7 +179,7 @@ bench-loadgen: $(STAMP)  ## the load generator beside fortio and stock locust; p
 .PHONY: sync
 sync: $(STAMP)  ## make .venv with everything that uv.lock names
 
-$(STAMP): uv.lock pyproject.toml services/model_api/pyproject.toml services/router/pyproject.toml
+$(STAMP): uv.lock pyproject.toml services/controller/pyproject.toml services/model_api/pyproject.toml services/router/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON) ..." >&2; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: '$(PYTHON) -m venv' failed: on Debian, 'apt-get install python3.11-venv'" >&2; exit 1; }; }
 	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)

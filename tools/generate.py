@@ -15,11 +15,13 @@ from tools import (
     generate_crd,
     generate_diagrams,
     generate_index,
+    generate_k8s,
     generate_settings,
     generate_ways,
     goldens,
     reference,
 )
+from tools.crd import outline
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +32,10 @@ def _schema(kind: str) -> str:
 
 def _crd(make: Callable[[], dict[str, Any]]) -> str:
     return generate_crd.template(make())
+
+
+def _outline(make: Callable[[], dict[str, Any]]) -> str:
+    return outline.text(make())
 
 
 def _golden(make: Callable[[Path], str], folder: str, ending: str) -> dict[str, Callable[[], str]]:
@@ -44,6 +50,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/slo.json": partial(_schema, "SLO"),
     "charts/sluice/templates/crds/releases.yaml": partial(_crd, generate_crd.release),
     "charts/sluice/templates/crds/releasepolicies.yaml": partial(_crd, generate_crd.policy),
+    "tests/golden/crd/releases.txt": partial(_outline, generate_crd.release),
+    "tests/golden/crd/releasepolicies.txt": partial(_outline, generate_crd.policy),
     "docs/reference/release.md": reference.page,
     "docs/reference/charts.md": generate_charts.page,
     "docs/reference/cli.md": generate_cli.page,
@@ -57,6 +65,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
         f"charts/{name}/values.schema.json": partial(generate_charts.values_schema, name)
         for name in generate_charts.NAMES
     },
+    **generate_k8s.outputs(),
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from sluice.cli.exits import ExitCode
-from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, build
+from sluice.cli.main import COMMANDS, EXAMPLES, GROUPS, build, verb_of
 from sluice.cli.where import PANEL
 
 _HEAD = """\
@@ -36,7 +36,7 @@ def page() -> str:
         if title != panel:
             parts.append(f"## {title}\n")
             panel = title
-        name = function.__name__
+        name = verb_of(function)
         parts.append(_command(name, group.commands[name], EXAMPLES[name]))
     for _, name, about, verbs in GROUPS:
         parts.append(f"## {name}\n\n{about}\n")
@@ -81,7 +81,7 @@ def _overview() -> str:
     rows = ["| command | what it does |", "|---|---|"]
     for _, function, _ in COMMANDS:
         first = (function.__doc__ or "").strip().splitlines()[0]
-        rows.append(f"| [`{function.__name__}`](#{function.__name__}) | {first} |")
+        rows.append(f"| [`{verb_of(function)}`](#{verb_of(function)}) | {first} |")
     for _, name, about, _ in GROUPS:
         rows.append(f"| [`{name}`](#{name}) | {about} |")
     return "\n".join(rows) + "\n"

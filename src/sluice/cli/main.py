@@ -13,6 +13,7 @@ from sluice.cli import assign, deploy, drift, look, offline, service, slo, slofi
 from sluice.cli.exits import ExitCode, code_of
 from sluice.cli.output import warn
 from sluice.cli.program import PLUGIN, SLUICE, hinted, name_program
+from sluice.cli.promotion import command as promotion
 from sluice.cli.where import Where, options
 from sluice.errors import SluiceError, SpecError
 
@@ -37,6 +38,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object], str], ...] = (
     (ACT, verbs.approve, "sluice approve taxi business-hours"),
     (ACT, verbs.reject, "sluice reject taxi business-hours --reason 'fares look wrong'"),
     (ACT, verbs.delete, "sluice delete taxi --yes"),
+    (ACT, promotion.promote_to, "sluice promote-to staging taxi -n taxi-dev"),
     (LOOK, look.status, "sluice status taxi --watch"),
     (LOOK, look.explain, "sluice explain taxi --pass 3 --html pass-3.html"),
     (LOOK, look.history, "sluice history taxi -o json"),
@@ -72,7 +74,13 @@ GROUPS: tuple[tuple[str, str, str, tuple[tuple[Callable[..., object], str], ...]
 )
 """Help panel, name, meaning and verbs (function and example) of every group of verbs."""
 
-EXAMPLES = {function.__name__: example for _, function, example in COMMANDS}
+
+def verb_of(function: Callable[..., object]) -> str:
+    """The word that a function is called by."""
+    return function.__name__.replace("_", "-")
+
+
+EXAMPLES = {verb_of(function): example for _, function, example in COMMANDS}
 
 FIRST_STEPS = {
     SLUICE: "`sluice up`, `sluice deploy -f release.yaml`, `sluice status --watch`",

@@ -1,0 +1,1 @@
+"""``promote-to``: one revision from an environment to the next, with the evidence for it."""
