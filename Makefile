@@ -45,7 +45,7 @@ capacity: $(STAMP)  ## find the highest rate that keeps the SLO (SLO=file URL=ht
 	@$(BIN)/python -m loadtests.capacity --slo $(SLO) $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: load-release
-load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary)
+load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary|bluegreen|rolling|shadow|ab)
 	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
 
 ##@ Cluster
@@ -55,7 +55,7 @@ IMAGE_TAG ?= $(VERSION)
 KIND_CLUSTER ?= sluice
 KIND_CONFIG ?= k8s/kind.yaml
 BUILD_ARGS ?=
-IMAGES := model-api-taxi router loadtest $(if $(wildcard services/controller/pyproject.toml),controller)
+IMAGES := model-api-taxi router loadtest controller
 # The model API of the examples carries their models; every other image is named like its target.
 image-name = sluice/$(patsubst %-taxi,%,$(1)):$(IMAGE_TAG)
 need = command -v $(1) >/dev/null || { echo "make: $(1) not found: $(2)" >&2; exit 1; }
@@ -89,6 +89,10 @@ cluster:  ## a kind cluster for everything below, if it is not there (KIND_CLUST
 cluster-down:  ## delete the kind cluster and everything in it (KIND_CLUSTER=sluice)
 	@$(need-kind)
 	@if $(has-cluster); then kind delete cluster --name $(KIND_CLUSTER); else echo "there is no kind cluster $(KIND_CLUSTER)"; fi
+
+.PHONY: load-cluster
+load-cluster: $(STAMP)  ## the same by several pods in the cluster (RELEASE=name NAMESPACE=ns WORKERS=2 PROFILE= RATE= LENGTH= URL=)
+	@$(BIN)/python -m loadtests.cluster --slo $(SLO) --profile $(PROFILE) --workers $(or $(WORKERS),2) $(if $(RELEASE),--release $(RELEASE)) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(URL),--url $(URL)) $(if $(RATE),--rate $(RATE)) $(if $(LENGTH),--length $(LENGTH)) $(ARGS)
 
 ##@ Develop
 .PHONY: test
