@@ -192,6 +192,14 @@ async def test_budget_that_is_wanted_no_more_goes(world: World) -> None:
     assert await get(world, PDB) is None
 
 
+async def test_budget_has_the_bound_that_was_asked_for(world: World) -> None:
+    world.change(budget={"minAvailable": "75%"})
+    await world.platform.scale(workload("v1"), 4)
+    spec = (await have(world, PDB))["spec"]
+    assert spec["minAvailable"] == "75%"
+    assert "maxUnavailable" not in spec
+
+
 AUTOSCALING = {
     "maxReplicas": 9,
     "metrics": [
@@ -221,6 +229,12 @@ async def test_autoscaler_begins_at_the_size_that_was_asked_for_and_owns_it(worl
     seen = await world.see("v1")
     assert seen is not None
     assert (seen.desired, len(seen.ready)) == (3, 7)
+
+
+async def test_autoscaler_has_a_floor_of_its_own_above_the_size(world: World) -> None:
+    world.change(autoscaling={**AUTOSCALING, "minReplicas": 5})
+    await world.platform.scale(workload("v1"), 3)
+    assert (await have(world, HPA))["spec"]["minReplicas"] == 5
 
 
 async def test_autoscaled_revision_goes_to_zero_and_comes_back(world: World) -> None:
