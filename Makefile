@@ -175,7 +175,7 @@ bench-loadgen: $(STAMP)  ## the load generator beside fortio and stock locust; p
 .PHONY: sync
 sync: $(STAMP)  ## make .venv with everything that uv.lock names
 
-$(STAMP): uv.lock pyproject.toml services/model_api/pyproject.toml services/router/pyproject.toml
+$(STAMP): uv.lock pyproject.toml services/controller/pyproject.toml services/model_api/pyproject.toml services/router/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON) ..." >&2; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: '$(PYTHON) -m venv' failed: on Debian, 'apt-get install python3.11-venv'" >&2; exit 1; }; }
 	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)

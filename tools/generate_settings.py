@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from sluice.agent.settings import Settings as RouterSettings
+from sluice.cluster.settings import Settings as ControllerSettings
 from sluice_model_api.environment import FromEnvironment, Secret
 from sluice_model_api.faults import Faults
 from sluice_model_api.settings import Settings as ModelSettings
@@ -40,6 +41,11 @@ SETTINGS: tuple[tuple[str, str, SettingsClass], ...] = (
         "Read by the agent (`sluice-router`, or the agent that `sluice up` starts). On a laptop\n"
         "`sluice up` sets what is needed.",
         RouterSettings,
+    ),
+    (
+        "The controller",
+        "Read by `sluice-controller`; the chart sets them from its values.",
+        ControllerSettings,
     ),
     ("The model API", "Read by `model-api serve`.", ModelSettings),
     (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("src", "services/model_api/src", "services/router/src")
+SOURCES = ("src", "services/model_api/src", "services/router/src", "services/controller/src")
 LINT = Path(sys.executable).with_name("lint-imports")
 
 
@@ -142,6 +142,12 @@ def test_all_contracts_hold(tree: Tree) -> None:
             "import kubernetes",
             "one-client",
             id="a-platform-knows-the-client",
+        ),
+        pytest.param(
+            "src/sluice/cluster/keys.py",
+            "import kopf",
+            "one-framework",
+            id="the-library-knows-the-framework",
         ),
         pytest.param(
             "src/sluice/kube/limits.py",

@@ -79,7 +79,11 @@ class AgentDataPlane(AgentConnections):
         content = encode_fragment(fragment)
 
         async def put(agent: AgentAddress) -> None:
-            answer = await self._ask(agent, "PUT", path, content)
+            try:
+                answer = await self._ask(agent, "PUT", path, content)
+            except TransientError as error:
+                lags = f"it has not acknowledged generation {fragment.routing.generation}"
+                raise TransientError(f"{error}; {lags}") from error
             ack = _decoded(agent, lambda: decode_ack(answer))
             served = (ack.release, ack.generation)
             if served != (release, fragment.routing.generation):
@@ -102,7 +106,8 @@ class AgentDataPlane(AgentConnections):
         async def delete(agent: AgentAddress) -> None:
             await self._ask(agent, "DELETE", path)
 
-        await self._everywhere(delete)
+        if self._agents():  # without a router nobody serves it
+            await self._everywhere(delete)
 
     async def renew(self, releases: Sequence[str]) -> None:
         """Renew leases on every router that can be reached.

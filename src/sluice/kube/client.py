@@ -39,6 +39,8 @@ class KubeClient:
 
     def __init__(self, transport: Transport, *, namespace: str, qps: float = 20.0) -> None:
         self.namespace = namespace
+        self.calls = 0
+        """Requests since the start; watches are none of them."""
         self._transport = transport
         self._bucket = TokenBucket(qps, max(1.0, 2 * qps))
 
@@ -264,6 +266,7 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> Answer:
         await self._bucket.take()
+        self.calls += 1
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         return await self._transport.request(
             method, path, query=query or {}, body=content, content_type=content_type

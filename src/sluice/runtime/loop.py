@@ -59,6 +59,7 @@ class Loop:
         hints: Callable[[str], Sequence[str]] = lambda _: (),
         on_removed: Callable[[Iterable[str]], None] | None = None,
         routers: Callable[[], object] = lambda: None,
+        on_turn: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Wire the loop.
 
@@ -75,6 +76,7 @@ class Loop:
             hints: What else is wrong with a release, one line each, without holding it.
             on_removed: Told the names of endpoints that no router uses any more.
             routers: Which routers there are, as a value that differs when one comes or goes.
+            on_turn: Told how long each poll of all releases took, seconds.
         """
         self.releases: dict[str, Tracked] = {}
         self._platform = platform
@@ -85,6 +87,7 @@ class Loop:
         self._judges = tuple(judges)
         self._notifier = notifier
         self._hints = hints
+        self._on_turn = on_turn
         self._gates = Gates(hook, clock, self._answered, router_url) if hook else None
         self._keeper = Keeper(journal, clock, notifier)
         self._actor = Actor(
@@ -126,6 +129,7 @@ class Loop:
             now = self._clock.now_ms()
             if now >= due:
                 await self.turn(poll=True)
+                self._on_turn((self._clock.now_ms() - now) / 1000)
                 # A late poll does not make the next one early: intervals are evidence for the ramp.
                 due = max(due + self.poll_ms, self._clock.now_ms() + self.poll_ms // 2)
             elif self._wake.is_set():

@@ -1,0 +1,93 @@
+"""What the controller knows of each Release object, and the one way in which it writes status."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sluice.cluster.conditions import Acceptance
+from sluice.cluster.fitting import merge_patch
+from sluice.cluster.keys import split
+from sluice.kube.client import KubeClient
+from sluice.kube.errors import NotThere
+from sluice.kube.kinds import RELEASE
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """One Release object."""
+
+    status: dict[str, Any] = field(default_factory=dict)
+    """As the API server has it."""
+    acceptance: Acceptance = field(default_factory=Acceptance)
+    consumed: dict[str, str] = field(default_factory=dict)
+    """Values of annotations that were done; written with the checkpoint that holds their effect."""
+    command: dict[str, str] = field(default_factory=dict)
+    """The answer to the newest verb."""
+    uid: str = ""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Patches of one object go one after the other."""
+
+
+class Book:
+    """All Release objects.
+
+    Args:
+        client: Writes status.
+    """
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._entries: defaultdict[str, Entry] = defaultdict(Entry)
+        self.patches = 0
+        """Writes since the start."""
+
+    def __getitem__(self, key: str) -> Entry:
+        """The entry of a release; a new one when it is not known yet."""
+        return self._entries[key]
+
+    def drop(self, key: str) -> None:
+        """The object is gone."""
+        self._entries.pop(key, None)
+
+    def read(self, key: str, status: Mapping[str, Any], uid: str) -> None:
+        """Take up what another controller wrote before."""
+        entry = self._entries[key]
+        entry.status, entry.uid = dict(status), uid
+        entry.consumed = dict(status.get("consumed") or {})
+        entry.command = dict(status.get("command") or {})
+        entry.acceptance = _acceptance(status)
+
+    async def write(self, key: str, changes: Mapping[str, Any]) -> bool:
+        """Make fields of a status so; False when they were so already.
+
+        Raises:
+            TransientError: the API server cannot be reached.
+            RefusedError: it does not allow this.
+            SpecError: a field is not as the CRD has it.
+        """
+        entry = self._entries[key]
+        async with entry.lock:
+            patch = merge_patch(entry.status, changes)
+            if not patch:
+                return False
+            namespace, name = split(key)
+            try:
+                self.patches += 1
+                await self._client.patch(
+                    RELEASE, name, namespace, {"status": patch}, subresource="status"
+                )
+            except NotThere:
+                return False  # deleted meanwhile: nobody reads it any more
+            entry.status |= changes
+            for name in [name for name, value in entry.status.items() if value is None]:
+                del entry.status[name]
+        return True
+
+
+def _acceptance(status: Mapping[str, Any]) -> Acceptance:
+    """What was said of the spec that ran before this process began."""
+    conditions = {item.get("type"): item for item in status.get("conditions") or ()}
+    running = conditions.get("Promoted", {}).get("observedGeneration", 0)
+    return Acceptance(seen=0, running=running)
