@@ -15,6 +15,7 @@ from tools import (
     generate_crd,
     generate_diagrams,
     generate_index,
+    generate_k8s,
     generate_settings,
     generate_ways,
     goldens,
@@ -57,6 +58,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
         f"charts/{name}/values.schema.json": partial(generate_charts.values_schema, name)
         for name in generate_charts.NAMES
     },
+    **generate_k8s.outputs(),
     **_golden(goldens.plan, "tests/golden/plan", ".json"),
     **_golden(goldens.faults, "tests/golden/spec-errors", ".txt"),
 }
