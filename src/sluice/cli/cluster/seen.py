@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sluice.cli.program import hinted
 from sluice.errors import SpecError
 from sluice.kube.packed import unpack
 from sluice.nouns import Phase, RevisionId
@@ -50,6 +51,10 @@ def seen(obj: Object, *, name: str, now_ms: int) -> Seen:
         return Seen(status=replace(plain, problems=(*plain.problems, odd)), decisions=())
     metadata = obj["metadata"]
     key = f"{metadata.get('namespace')}/{metadata['name']}"
+
+    def said_here(text: str) -> str:
+        return hinted(text.replace(key, name))
+
     silent = status.phase is Phase.PROGRESSING and now_ms - status.updated_ms > SILENT_MS
     problems = [*status.problems, *_troubles(obj, status, now_ms if silent else None)]
     called = replace(
@@ -57,9 +62,9 @@ def seen(obj: Object, *, name: str, now_ms: int) -> Seen:
         name=name,
         # nobody writes while nothing changes: what is read now is how it is now
         updated_ms=status.updated_ms if silent else now_ms,
-        message=status.message.replace(key, name),
-        next=status.next.replace(key, name),
-        problems=tuple(dict.fromkeys(line.replace(key, name) for line in problems)),
+        message=said_here(status.message),
+        next=said_here(status.next),
+        problems=tuple(dict.fromkeys(map(said_here, problems))),
     )
     return Seen(status=called, decisions=decisions)
 
@@ -91,10 +96,9 @@ def _troubles(obj: Object, status: ReleaseStatus, silent_at_ms: int | None) -> l
     if refused := refusal(obj):
         lines.append(f"the spec is not accepted: {refused}")
     if silent_at_ms is not None:
-        lines.append(
-            f"the controller wrote this {duration(silent_at_ms - status.updated_ms)} ago: is it running? "
-            "`kubectl get pods -n sluice-system`"
-        )
+        age = duration(silent_at_ms - status.updated_ms)
+        look = "`kubectl get pods -n sluice-system`"
+        lines.append(f"the controller wrote this {age} ago: is it running? {look}")
     return lines
 
 
