@@ -45,7 +45,7 @@ capacity: $(STAMP)  ## find the highest rate that keeps the SLO (SLO=file URL=ht
 	@$(BIN)/python -m loadtests.capacity --slo $(SLO) $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: load-release
-load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary)
+load-release: $(STAMP)  ## release version 2 while users come; before, during, after judged apart (STRATEGY=canary|bluegreen|rolling|shadow|ab)
 	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
 
 ##@ Cluster
@@ -142,6 +142,10 @@ undo: $(STAMP)  ## back to the version before (ENV=dev ARGS='--to-revision REV')
 promote pause resume abort undo:
 	@$(need-release)
 	@$(plugin) $@ taxi $(ARGS)
+
+.PHONY: load-cluster
+load-cluster: $(STAMP)  ## the same by several pods in the cluster (RELEASE=name NAMESPACE=ns WORKERS=2 PROFILE= RATE= LENGTH= URL=)
+	@$(BIN)/python -m loadtests.cluster --slo $(SLO) --profile $(PROFILE) --workers $(or $(WORKERS),2) $(if $(RELEASE),--release $(RELEASE)) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(URL),--url $(URL)) $(if $(RATE),--rate $(RATE)) $(if $(LENGTH),--length $(LENGTH)) $(ARGS)
 
 ##@ Develop
 .PHONY: test

@@ -1,7 +1,8 @@
 """Users of a taxi model API, in the open model: ``locust -f loadtests/locustfile.py``.
 
-``TRIPS`` names a CSV of real trips; without it trips are generated. ``USERS`` is how many different
-users there are, ``MODEL`` the model that is asked.
+``TRIPS`` names a CSV of real trips; without it trips are generated. ``BODIES`` names rows that were
+made of such trips before, for machines without the model API's package. ``USERS`` is how many
+different users there are, ``MODEL`` the model that is asked.
 """
 
 import os
@@ -22,9 +23,9 @@ JSON = {"Content-Type": "application/json"}
 
 def _read() -> Bodies:
     try:
-        return read_bodies(os.environ.get("TRIPS", ""))
+        return read_bodies(os.environ.get("TRIPS", ""), rows=os.environ.get("BODIES", ""))
     except ValueError as error:
-        sys.stderr.write(f"load: TRIPS: {error}\n")
+        sys.stderr.write(f"load: bodies: {error}\n")
         sys.exit(64)
 
 

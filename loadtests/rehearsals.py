@@ -18,9 +18,11 @@ Stands = Callable[[Client, ReleaseStatus], None]
 WHO = "loadtests"
 USERS = 1_000
 """Users of the load test, as its locustfile names them."""
-TIP, BETTER_TIP = 3.0, 4.5
+TIP, BETTER_TIP = 3.0, 3.8
 """Mean tips of stable's and of the candidate's users in a rehearsed A/B test."""
-_AT_ONCE = 100
+SHAPE = 9.0
+"""Of the gamma distribution of tips: their standard deviation is a third of their mean."""
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,5 +132,6 @@ class Shop:
         with self._outcomes.open("a", encoding="utf-8") as file:
             for user in came:
                 variant = arm_for(bucket(status.sticky.salt, user), arms)
-                tip = self._draw.expovariate(1 / (TIP if variant == "stable" else BETTER_TIP))
+                mean = TIP if variant == "stable" else BETTER_TIP
+                tip = self._draw.gammavariate(SHAPE, mean / SHAPE)
                 file.write(f"{user},{tip:.2f},tip\n")

@@ -33,6 +33,7 @@ from sluice.reports.load_view import load_junit, load_view
 from sluice.reports.model import Decision
 
 TAXI = ROOT / "examples" / "taxi"
+EXAMPLES = ROOT / "docs" / "images"
 Window = tuple[str, float, float]
 """Name, from, to: seconds after the load began."""
 LOOK_S = 1.0
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--before", default="35s", help="load before the release (default %(default)s)")
     add("--after", default="35s", help="load after it (default %(default)s)")
     add("--port", type=int, default=18080, help="port of the router (default %(default)s)")
+    add("--keep", action="store_true", help="keep the page as the example in docs/images as well")
     parser.set_defaults(out=None)
     options = parser.parse_args(arguments)
     options.out = options.out or OUT / f"release-{options.strategy}"
@@ -164,7 +166,11 @@ def _run(options: argparse.Namespace) -> int:
     rules = LoadRules(late_ms=get("late_ms"))
     report = load_report(run, objectives, rules, windows=windows, changes=changes)
     out: Path = get("out")
-    (out / "report.html").write_text(load_html(report, run, objectives), encoding="utf-8")
+    page = load_html(report, run, objectives)
+    (out / "report.html").write_text(page, encoding="utf-8")
+    if get("keep"):
+        EXAMPLES.mkdir(parents=True, exist_ok=True)
+        (EXAMPLES / f"load-release-{rehearsal.strategy}.html").write_text(page, encoding="utf-8")
     (out / "junit.xml").write_text(load_junit(report), encoding="utf-8")
     (out / "report.json").write_bytes(document.dump_json(report, indent=2))
     sys.stdout.write(f"{load_view(report).plain}\nreport: {out / 'report.html'}\n")

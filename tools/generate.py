@@ -21,6 +21,7 @@ from tools import (
     goldens,
     reference,
 )
+from tools.crd import outline
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +32,10 @@ def _schema(kind: str) -> str:
 
 def _crd(make: Callable[[], dict[str, Any]]) -> str:
     return generate_crd.template(make())
+
+
+def _outline(make: Callable[[], dict[str, Any]]) -> str:
+    return outline.text(make())
 
 
 def _golden(make: Callable[[Path], str], folder: str, ending: str) -> dict[str, Callable[[], str]]:
@@ -45,6 +50,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schemas/slo.json": partial(_schema, "SLO"),
     "charts/sluice/templates/crds/releases.yaml": partial(_crd, generate_crd.release),
     "charts/sluice/templates/crds/releasepolicies.yaml": partial(_crd, generate_crd.policy),
+    "tests/golden/crd/releases.txt": partial(_outline, generate_crd.release),
+    "tests/golden/crd/releasepolicies.txt": partial(_outline, generate_crd.policy),
     "docs/reference/release.md": reference.page,
     "docs/reference/charts.md": generate_charts.page,
     "docs/reference/cli.md": generate_cli.page,

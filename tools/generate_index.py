@@ -25,7 +25,7 @@ ROOMS = {
     8: "Gates and messages",
     9: "A/B tests, conformance",
     10: "Load tests",
-    12: "Images, and routers in a cluster",
+    12: "Definitions, images, and routers in a cluster",
     13: "The command line of a cluster",
     14: "What a replica costs, and users as units",
 }

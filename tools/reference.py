@@ -5,6 +5,7 @@ from typing import Any
 
 from sluice.spec.loader import API_VERSIONS, MODELS
 from sluice.spec.schema import schema_of
+from tools.crd.page import section
 
 HEAD = """\
 # Release, ReleasePolicy, SLO
@@ -20,7 +21,7 @@ Durations are written `30s`, `2m`, `1h30m`, `500ms`; percentages are numbers wit
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(_kind(kind) for kind in MODELS)
+    return HEAD + "".join(_kind(kind) for kind in MODELS) + section()
 
 
 def _kind(kind: str) -> str:

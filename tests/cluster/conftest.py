@@ -1,5 +1,5 @@
 """A namespace of a real cluster for each test; see ``tests/support/cluster.py``."""
 
-from tests.support.cluster import kube, namespace
+from tests.support.cluster import kube, namespace, python_image
 
-__all__ = ["kube", "namespace"]
+__all__ = ["kube", "namespace", "python_image"]

@@ -83,7 +83,7 @@ def test_tips_are_written_for_everybody_once_the_test_runs(tmp_path: Path) -> No
     running = replace(status(weight_bp=5_000, generation=3, acknowledged=3), sticky=sticky)
     shop(client, replace(running, acknowledged=2))
     assert len(outcomes.read_text().splitlines()) == 1
-    for _ in range(12):
+    for _ in range(130):
         shop(client, running)
     rows = [line.split(",") for line in outcomes.read_text().splitlines()[1:]]
     assert len({user for user, *_ in rows}) == len(rows) == 1_000

@@ -4,6 +4,8 @@ Without one they are skipped, and say so; with ``SLUICE_CLUSTER=required`` they 
 """
 
 import os
+import shutil
+import subprocess
 import uuid
 from collections.abc import AsyncIterator
 
@@ -25,6 +27,27 @@ async def reach() -> KubeClient:
             pytest.fail(f"{reason}; SLUICE_CLUSTER=required")
         pytest.skip(reason)
     return client
+
+
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
+"""What pods of tests run."""
+
+
+@pytest.fixture(scope="session")
+def python_image() -> str:
+    """An image with Python that every node of a kind cluster has."""
+    context = subprocess.run(
+        ["kubectl", "config", "current-context"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    if shutil.which("kind") and context.startswith("kind-"):
+        name = context.removeprefix("kind-")
+        subprocess.run(
+            ["kind", "load", "docker-image", "--name", name, PYTHON_IMAGE],
+            check=True,
+            capture_output=True,
+            timeout=180,
+        )
+    return PYTHON_IMAGE
 
 
 @pytest.fixture

@@ -106,12 +106,14 @@ class Controller:
     silent: bool = False
     behind: int = 0
     """So many versions behind the newest."""
+    namespace: str | None = None
+    """Where it looks; None: everywhere."""
 
     async def look(self) -> None:
         """Write the status of every route that has none for its newest version."""
         if self.silent:
             return
-        for route in await self.kube.list(HTTP_ROUTE):
+        for route in await self.kube.list(HTTP_ROUTE, self.namespace):
             metadata = route["metadata"]
             conditions = [
                 {

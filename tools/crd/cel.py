@@ -4,7 +4,8 @@ Only what Kubernetes 1.29 knows is used. A literal list of indices stands for a 
 and ``[x].map(v, ...)[0]`` for a name: CEL has neither.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -30,6 +31,15 @@ class Rule:
             "fieldPath": self.path,
         }
         return {key: text for key, text in parts.items() if text}
+
+
+def sentences(rule: Mapping[str, str]) -> list[str]:
+    """What a rule can say, a ``%s`` for each value; see ``Rule.as_object``."""
+    if "message" in rule:
+        return [rule["message"]]
+    texts = re.findall(r"'((?:[^'\\]|\\.)*)'", rule["messageExpression"])
+    words = [re.sub(r"\\(.)", r"\1", text) for text in texts if " " in text]
+    return list(dict.fromkeys(words))
 
 
 def text(words: str) -> str:

@@ -55,13 +55,12 @@ _CHECK = (
     ),
     Rule(rule=f"{how_many(*ASKS)} >= 1", message=_NEEDS),
 )
-_TYPED = [probe for probe in PROBES if probe != "grpc"]
-"""``grpc`` is kept as it is: it has no type here, so that CEL cannot see it."""
 _PROBE = (
     Rule(
-        rule=f"{how_many(*_TYPED)} <= 1",
-        expression=say(f"a probe has one of {HANDLERS}, not %s", which(*_TYPED)),
+        rule=f"{how_many(*PROBES)} <= 1",
+        expression=say(f"a probe has one of {HANDLERS}, not %s", which(*PROBES)),
     ),
+    Rule(rule=f"{how_many(*PROBES)} >= 1", message=f"a probe needs one of {HANDLERS}"),
 )
 
 RULES: Mapping[str, tuple[Rule, ...]] = {

@@ -5,6 +5,7 @@ from tools.crd.cel import Rule, how_many, say
 _NAME = "(has({o}.sloRef) ? {o}.sloRef : has({o}.prometheus) ? {o}.prometheus.name : '')"
 _SAME = f"{_NAME.format(o='p')} == {_NAME.format(o='o')}"
 _TWICE = f"self.objectives.filter(o, self.objectives.filter(p, {_SAME}).size() > 1)"
+_LEASE = "(has(self.lease) ? self.lease : '30s')"
 
 POLICY = (
     Rule(
@@ -23,11 +24,11 @@ POLICY = (
         path=".objectives",
     ),
     Rule(
-        rule="duration(self.lease) > duration(self.poll)",
+        rule=f"duration({_LEASE}) > duration(self.poll)",
         expression=say(
             "%s runs out between two polls: it must be longer than poll, %s, better ten times as "
             "long",
-            "self.lease",
+            _LEASE,
             "self.poll",
         ),
         path=".lease",

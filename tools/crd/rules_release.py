@@ -4,15 +4,16 @@ from tools.crd.cel import Rule, per_stage, say, short
 
 # --- traffic -----------------------------------------------------------------------------------
 
+_USER = "self.traffic.sticky.header"
+_NAMES_USER = '"%s" names the user in sticky: choose another header'
+_HAS_USER = "has(self.traffic) && has(self.traffic.sticky) && has(self.traffic.sticky.header)"
 TRAFFIC = (
     Rule(
         rule=(
             "!has(self.forcedHeader) || !has(self.sticky) || !has(self.sticky.header) || "
             "self.forcedHeader.lowerAscii() != self.sticky.header.lowerAscii()"
         ),
-        expression=say(
-            '"%s" names the user in sticky: choose another header', short("self.forcedHeader")
-        ),
+        expression=say(_NAMES_USER, short("self.forcedHeader")),
         path=".forcedHeader",
     ),
 )
@@ -114,37 +115,27 @@ def _late_shield(key: str) -> Rule:
     )
 
 
-_USER = "self.traffic.sticky.header"
-_HAS_USER = "has(self.traffic) && has(self.traffic.sticky) && has(self.traffic.sticky.header)"
-
-
-def _choosers(s: str) -> list[tuple[str, str]]:
-    """Headers of a stage that choose the candidate: whether it is there, and what it is."""
-    preview, test = f"{s}.blueGreen", f"{s}.abTest"
-    return [
-        (
-            f"has({preview}) && has({preview}.preview) && has({preview}.preview.header)",
-            f"{preview}.preview.header",
+def _names_user(there: str, header: str) -> Rule:
+    """A header of a stage that chooses the candidate is not the one that names the user."""
+    return per_stage(
+        lambda s: (
+            f"({_HAS_USER} && {there.format(s=s)} && "
+            f"{header.format(s=s)}.lowerAscii() == {_USER}.lowerAscii())"
         ),
-        (f"has({test}) && has({test}.forcedHeader)", f"{test}.forcedHeader"),
-    ]
-
-
-def _names_user(s: str) -> str:
-    clash = [
-        f"({there} && {header}.lowerAscii() == {_USER}.lowerAscii())"
-        for there, header in _choosers(s)
-    ]
-    steps = f"{s}.canary.steps"
-    clash.append(
-        f"(has({s}.canary) && has({steps}) && {steps}.exists(t, has(t.headerOnly) && "
-        f"t.headerOnly.header.lowerAscii() == {_USER}.lowerAscii()))"
+        lambda s: say(_NAMES_USER, header.format(s=s)),
     )
-    return f"({_HAS_USER} && ({' || '.join(clash)}))"
 
 
-def _about_user(_: str) -> str:
-    return say('"%s" names the user in sticky: choose another header', short(_USER))
+def _staff_names_user() -> Rule:
+    steps = "{s}.canary.steps"
+    clash = f"t.headerOnly.header.lowerAscii() == {_USER}.lowerAscii()"
+    return per_stage(
+        lambda s: (
+            f"({_HAS_USER} && has({s}.canary) && has({steps.format(s=s)}) && "
+            f"{steps.format(s=s)}.exists(t, has(t.headerOnly) && {clash}))"
+        ),
+        lambda _: say(_NAMES_USER, _USER),
+    )
 
 
 def _room() -> tuple[Rule, ...]:
@@ -207,7 +198,12 @@ SPEC = (
             "header that names them"
         ),
     ),
-    per_stage(_names_user, _about_user),
+    _names_user(
+        "has({s}.blueGreen) && has({s}.blueGreen.preview) && has({s}.blueGreen.preview.header)",
+        "{s}.blueGreen.preview.header",
+    ),
+    _names_user("has({s}.abTest) && has({s}.abTest.forcedHeader)", "{s}.abTest.forcedHeader"),
+    _staff_names_user(),
     *_room(),
     *_SCALING,
 )

@@ -18,8 +18,9 @@ _SETS = ("hosts", "configMaps", "secrets")
 """Lists of names whose order says nothing: two appliers can each own some."""
 _BY_NAME = {"containers": ["name"]}
 """Lists that appliers merge item by item."""
-_PRESENCE = ("atol", "rtol", "deviation", "cap")
-"""Fields whose mere presence means something (``relations``): a default would put them there."""
+_PRESENCE = ("atol", "rtol", "deviation", "cap", "lease", "clientErrors", "latencyOrder")
+"""Fields whose mere presence means something: a default would put them there. The first belong to
+one kind of their object only, the others are asked of the data plane when they are written."""
 
 
 def spec_of(kind: str) -> Schema:

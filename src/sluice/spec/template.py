@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from sluice.spec.base import Loc, Related, Relation
 from sluice.spec.scalars import Name, Port, PortName, Text, Whole, Words, shown
@@ -70,6 +70,8 @@ class Probe(Kube):
     """Ask by connecting."""
     exec: Exec | None = None
     """Ask by running a command."""
+    grpc: dict[Text, JsonValue] | None = None
+    """Ask by gRPC; not on a laptop."""
     initial_delay_seconds: Whole = Field(default=0, ge=0)
     """Seconds from the start to the first probe."""
     period_seconds: Whole = Field(default=10, ge=1)

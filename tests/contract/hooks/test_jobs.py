@@ -2,15 +2,24 @@
 
 import asyncio
 import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.cluster import PYTHON_IMAGE, python_image, reach
 
 from sluice.hooks.jobs import LocalJobs
+from sluice.hooks.kube_jobs import JobPlace, KubeJobs
 from sluice.hooks.memory import MemoryJobs
+from sluice.kube.kinds import NAMESPACE
 from sluice.nouns import Job, JobEnd
 from sluice.ports import CheckJob
+from sluice.testing.kube import MemoryApi, MemoryJobRuns
+
+__all__ = ["python_image"]  # a fixture
 
 
 @dataclass(kw_only=True)
@@ -23,25 +32,46 @@ class Rig:
     """Ends with 3 and says why."""
     hangs: tuple[str, ...]
 
-    def job(self, command: tuple[str, ...], timeout_ms: int = 30_000) -> Job:
-        return Job(id="taxi/1/smoke", command=command, env={}, timeout_ms=timeout_ms)
+    def job(self, command: tuple[str, ...], timeout_ms: int = 60_000, name: str = "smoke") -> Job:
+        return Job(id=f"ml/taxi/1/{name}", command=command, env={}, timeout_ms=timeout_ms)
 
 
-def _python(source: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", source)
+ENDS = {"passes": JobEnd(code=0, said="fine"), "fails": JobEnd(code=3, said="the reason")}
 
 
-@pytest.fixture(params=["memory", "local"])
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
-    if request.param == "memory":
-        ends = {"passes": JobEnd(code=0, said="fine"), "fails": JobEnd(code=3, said="the reason")}
-        return Rig(jobs=MemoryJobs(ends), passes=("passes",), fails=("fails",), hangs=("hangs",))
-    return Rig(
-        jobs=LocalJobs(tmp_path),
-        passes=_python("print('fine')"),
-        fails=_python("import sys; print('the reason'); sys.exit(3)"),
-        hangs=_python("import time; time.sleep(600)"),
-    )
+@pytest.fixture(
+    params=["memory", "local", "kube", pytest.param("cluster", marks=pytest.mark.cluster)]
+)
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    if request.param in ("memory", "kube"):
+        jobs: CheckJob = MemoryJobs(ENDS)
+        if request.param == "kube":
+            api = MemoryApi()
+            MemoryJobRuns(api, ENDS)
+            place = JobPlace(namespace="ml", image=PYTHON_IMAGE)
+            jobs = KubeJobs(api.client(), place=lambda _: place, poll_s=0.01)
+        yield Rig(jobs=jobs, passes=("passes",), fails=("fails",), hangs=("hangs",))
+        return
+    python = sys.executable
+    async with AsyncExitStack() as stack:
+        if request.param == "cluster":
+            python, kube = "python3", await reach()
+            request.getfixturevalue("python_image")
+            stack.push_async_callback(kube.close)
+            namespace = f"kube-{uuid.uuid4().hex[:8]}"
+            await kube.create(NAMESPACE.new(namespace))
+            stack.push_async_callback(kube.delete, NAMESPACE, namespace, None)
+            container = {"imagePullPolicy": "IfNotPresent"}
+            place = JobPlace(namespace=namespace, image=PYTHON_IMAGE, container=container)
+            jobs = KubeJobs(kube, place=lambda _: place, poll_s=0.2)
+        else:
+            jobs = LocalJobs(tmp_path)
+        yield Rig(
+            jobs=jobs,
+            passes=(python, "-c", "print('fine')"),
+            fails=(python, "-c", "import sys; print('the reason'); sys.exit(3)"),
+            hangs=(python, "-c", "import time; time.sleep(600)"),
+        )
 
 
 async def test_exit_code_and_last_words_come_back(rig: Rig) -> None:
@@ -71,7 +101,7 @@ async def test_cancelled_program_does_not_go_on(rig: Rig) -> None:
 
 
 async def test_programs_run_beside_each_other(rig: Rig) -> None:
-    hanging = asyncio.ensure_future(rig.jobs.run(rig.job(rig.hangs)))
+    hanging = asyncio.ensure_future(rig.jobs.run(rig.job(rig.hangs, name="load")))
     assert (await rig.jobs.run(rig.job(rig.passes))).code == 0
     assert not hanging.done()
     hanging.cancel()

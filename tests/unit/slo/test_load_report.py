@@ -130,14 +130,25 @@ def made() -> str:
     return load_html(report, run, [UP, FAST])
 
 
-def kept() -> str:
-    return (Path(__file__).parents[3] / "docs" / "images" / "load-release-canary.html").read_text()
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "images").glob("load-release-*.html"))
+SOURCES = [made, *(path.read_text for path in EXAMPLES)]
+NAMES = ["made", *(path.stem for path in EXAMPLES)]
+
+
+def test_there_is_a_small_example_of_every_strategy() -> None:
+    strategies = {path.stem.removeprefix("load-release-") for path in EXAMPLES}
+    assert strategies == {"canary", "bluegreen", "rolling", "shadow", "ab"}
+    for path in EXAMPLES:
+        page = path.read_text()
+        assert len(page) < 150_000, path.name
+        assert re.search(r"routing \d", page), f"{path.name} shows no change of routing"
+        assert "were lost" in page, path.name
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("source", [made, kept])
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_a_browser_shows_it_on_a_phone(
     tmp_path: Path, dark: bool, source: Callable[[], str]
 ) -> None:

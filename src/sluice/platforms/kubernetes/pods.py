@@ -11,7 +11,7 @@ Object = Mapping[str, Any]
 LONGEST_SAID = 300
 """Characters of a message."""
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def is_leaving(pod: Object) -> bool:
@@ -98,7 +98,9 @@ def _why_not(container: Object) -> str:
     if reason == "CrashLoopBackOff":
         last = (container.get("lastState") or {}).get("terminated") or {}
         return f"container {name} crashes again and again: last time it {_end(last)}"
-    if reason not in _STARTING:
+    if reason in _STARTING:
+        return f"container {name} is being started ({reason})"
+    if reason:
         return f"container {name} cannot start: {reason}: {message}"
     if ended and ended.get("reason") != "Completed":
         return f"container {name} {_end(ended)}"

@@ -76,6 +76,11 @@ class MemoryApi:
         body = json.dumps({"kind": "Status", "code": status, "message": message}).encode()
         self._refusals += [(method, kind.resource, Answer(status=status, body=body))] * times
 
+    def refuse_logs(self, status: int, message: str, *, times: int = 1) -> None:
+        """Answer the next requests for what pods wrote so."""
+        body = json.dumps({"kind": "Status", "code": status, "message": message}).encode()
+        self._refusals += [("LOGS", POD.resource, Answer(status=status, body=body))] * times
+
     def break_watches(self) -> None:
         """End every open watch, as a server that restarts does."""
         self._say("end")
@@ -102,11 +107,12 @@ class MemoryApi:
             return _answer({"gitVersion": "v1.33.0-memory"})
         try:
             kind, namespace, name, sub = _parse(path)
-            refused = self._refused(method, kind)
+            asked = "LOGS" if (kind, sub) == (POD, "log") else method
+            refused = self._refused(asked, kind)
             if refused is not None:
                 return refused
             given = {} if body is None else json.loads(body)
-            if (kind, sub) == (POD, "log"):
+            if asked == "LOGS":
                 return self._log(namespace or "", name)
             found = self._act(method, kind, namespace, name, sub, query, given, content_type)
             return _answer(found, status=201 if method == "POST" else 200)

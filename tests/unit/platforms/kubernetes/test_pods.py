@@ -101,7 +101,12 @@ READINESS = {"readinessProbe": {"httpGet": {"port": "http", "path": "/ready"}}}
             "container model: startup probe cat /ok does not pass yet",
             id="startup",
         ),
-        pytest.param(pod(waiting("ContainerCreating")), "starting", id="creating"),
+        pytest.param(
+            pod(waiting("ContainerCreating")),
+            "container model is being started (ContainerCreating)",
+            id="creating",
+        ),
+        pytest.param(pod({}), "starting", id="nothing-known"),
         pytest.param(
             pod({"conditions": [{"type": "Ready", "status": "False", "message": "gate g"}]}),
             "gate g",
