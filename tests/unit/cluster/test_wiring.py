@@ -18,6 +18,7 @@ from sluice.cluster.shelf import shelf_of
 from sluice.cluster.wanted import Wanted, checked, wanted
 from sluice.cluster.wiring import Clients, parts_of
 from sluice.errors import SpecError, TransientError
+from sluice.hooks.memory import MemoryJobs
 from sluice.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
 from sluice.nouns import Capabilities
 from sluice.testing.clock import VirtualClock
@@ -56,7 +57,7 @@ async def rig(**settings: Any) -> AsyncIterator[Rig]:
         objects=api.client(), doors=api.client(), status=api.client(), lease=api.client()
     )
     made = Settings(token=SecretStr("t"), **settings)
-    async with parts_of(made, clients, VirtualClock(), lambda: 7) as parts:
+    async with parts_of(made, clients, VirtualClock(), lambda: 7, MemoryJobs({})) as parts:
         assert parts.prepare is not None
         await parts.prepare()
         yield Rig(api=api, clients=clients, parts=parts)
@@ -85,7 +86,7 @@ async def test_a_front_door_is_kept_and_goes_with_its_release() -> None:
     async with rig() as found:
         await found.router("router-a", "10.0.0.1", ready=True)
         found.parts.describe(asked(), "uid-1")
-        await _until(found, lambda: bool(found.parts.routers()))
+        await _until(lambda: bool(found.parts.routers()))
         (keep,) = found.parts.run
         await _once(keep)
         service = await found.clients.objects.get(SERVICE, "taxi", "ml")
@@ -111,13 +112,13 @@ async def test_routers_differ_when_one_comes_and_when_it_gets_ready() -> None:
     async with rig() as found:
         before = found.parts.routers()
         await found.router("router-a", "10.0.0.1", ready=False)
-        await _until(found, lambda: found.parts.routers() != before)
+        await _until(lambda: found.parts.routers() != before)
         starting = found.parts.routers()
         status = {"conditions": [{"type": "Ready", "status": "True"}]}
         await found.clients.objects.patch(
             POD, "router-a", "sluice-system", {"status": status}, subresource="status"
         )
-        await _until(found, lambda: found.parts.routers() != starting)
+        await _until(lambda: found.parts.routers() != starting)
 
 
 async def test_a_gateway_has_neither_counters_nor_doors() -> None:
@@ -142,9 +143,9 @@ def test_a_gateway_and_its_name_go_together(given: dict[str, Any]) -> None:
         Settings(token=SecretStr("t"), **given)
 
 
-async def _until(found: Rig, holds: Any) -> None:
+async def _until(holds: Any) -> None:
     async with asyncio.timeout(5):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # the watch tells nobody outside
             await asyncio.sleep(0.01)
 
 
