@@ -47,8 +47,8 @@ class RevisionExtras:
 
     owner: Owner
     autoscaling: Mapping[str, Any] | None = None
-    """``minReplicas``, ``maxReplicas``, ``metrics``, ``behavior`` as in ``autoscaling/v2``; None: no
-    autoscaler. The lowest size is never below what the engine asks for."""
+    """``minReplicas``, ``maxReplicas``, ``metrics``, ``behavior`` as in ``autoscaling/v2``; None:
+    no autoscaler. The lowest size is never below what the engine asks for."""
     disruption_budget: bool = True
     """Whether a drain of nodes waits for replicas of each revision."""
     budget: Mapping[str, int | str] = field(default_factory=lambda: {"maxUnavailable": 1})
