@@ -30,7 +30,7 @@ def write_files(settings: Settings) -> None:
     """
     layout = settings.layout
     try:
-        layout.admin_socket.parent.mkdir(parents=True, exist_ok=True)
+        layout.admin_socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(f"{layout.root} cannot be written: {error.strerror}") from error
     replace_file(layout.bootstrap, orjson.dumps(bootstrap(layout, settings.listen)))
@@ -55,6 +55,9 @@ def envoy_argv(settings: Settings) -> tuple[str, ...]:
         "--disable-hot-restart",
         # Otherwise a misspelt field is silently ignored.
         "--reject-unknown-dynamic-fields",
+        # Bad answers to sticky users reach the agent before it is asked for its counts.
+        "--file-flush-interval-msec",
+        "200",
         "--drain-time-s",
         "5",
         "--drain-strategy",
