@@ -14,10 +14,11 @@ from sluice.connections import AgentAddress
 from sluice.dataplanes.agents import AgentDataPlane
 from sluice.errors import SluiceError
 from sluice.hooks.asker import Asker
+from sluice.hooks.kube_jobs import JobPlace, KubeJobs, place_like
 from sluice.kube.client import KubeClient
 from sluice.metrics.pairs import RouterPairs
 from sluice.metrics.routers import RouterCounters
-from sluice.nouns import Workload
+from sluice.nouns import Job, RevisionId, Workload
 from sluice.platforms.kubernetes.caches import Caches
 from sluice.platforms.kubernetes.front import FrontDoor
 from sluice.platforms.kubernetes.names import MANAGER
@@ -25,7 +26,7 @@ from sluice.platforms.kubernetes.objects import MadeFrom, deployment
 from sluice.platforms.kubernetes.platform import KubePlatform
 from sluice.platforms.kubernetes.routers import RouterPods
 from sluice.platforms.kubernetes.tracked import TrackedReader
-from sluice.ports import CheckJob, Clock
+from sluice.ports import Clock
 from sluice.spec import Release
 
 log = structlog.get_logger()
@@ -166,6 +167,17 @@ class Cluster:
         obj = deployment(workload, 0, extras.owner, made_from, sized=True)
         await self._client.apply(obj, manager=MANAGER, dry_run=True)
 
+    def place(self, job: Job) -> JobPlace | None:
+        """Where a program that checks a candidate runs: like the candidate's own pods."""
+        namespace, name = job.env["SLUICE_NAMESPACE"], job.env["SLUICE_RELEASE"]
+        key = f"{namespace}/{name}"
+        workload = self.platform.workload(key, RevisionId(job.env["SLUICE_REVISION"]))
+        extras = self.described(key)
+        if workload is None or extras is None:
+            return None
+        owner = extras.owner.reference() | {"controller": False}
+        return place_like(workload.template, namespace=namespace, owner=owner)
+
     async def leave(self, key: str) -> None:
         """A release is gone: so is its front door."""
         self._closed_doors.pop(key, None)
@@ -206,7 +218,6 @@ async def parts_of(
     clients: Clients,
     clock: Clock,
     epoch: Callable[[], int | None],
-    jobs: Callable[[KubeClient], CheckJob],
 ) -> AsyncIterator[Parts]:
     """Everything that a leadership works with, until it ends.
 
@@ -215,7 +226,6 @@ async def parts_of(
         clients: Of the API server.
         clock: Time.
         epoch: Number of the leadership.
-        jobs: Runs programs that answer gates.
     """
     async with AsyncExitStack() as stack:
         cluster = Cluster(settings, clients, clock)
@@ -225,7 +235,7 @@ async def parts_of(
         )
         counters = RouterCounters(cluster.ready, token=settings.token, timeout_s=COUNTERS_S)
         answers = RouterPairs(cluster.ready, token=settings.token)
-        asker = Asker(jobs(clients.objects))
+        asker = Asker(KubeJobs(clients.objects, place=cluster.place))
         for part in (dataplane, counters, answers, asker):
             stack.push_async_callback(part.close)
         yield Parts(

@@ -155,7 +155,7 @@ async def test_budget_is_made_when_asked_and_goes_with_size_zero(world: World) -
     await world.settle()
     await world.platform.scale(workload("v1"), 0)
     assert await get(world, PDB) is None
-    world.change(disruption_budget=False)
+    world.change(disruption_budget=None)
     await world.platform.scale(workload("v2"), 2)
     assert await get(world, PDB, "taxi-v2") is None
 
@@ -163,9 +163,25 @@ async def test_budget_is_made_when_asked_and_goes_with_size_zero(world: World) -
 async def test_budget_that_is_wanted_no_more_goes(world: World) -> None:
     await world.platform.scale(workload("v1"), 2)
     await world.settle()
-    world.change(disruption_budget=False)
+    world.change(disruption_budget=None)
     await world.seconds(0.5)
     assert await get(world, PDB) is None
+
+
+async def test_budget_allows_what_the_release_says(world: World) -> None:
+    world.change(disruption_budget={"minAvailable": "75%"})
+    await world.platform.scale(workload("v1"), 4)
+    spec = (await have(world, PDB))["spec"]
+    assert (spec["minAvailable"], "maxUnavailable" in spec) == ("75%", False)
+
+
+async def test_budget_that_changes_its_kind_has_one_bound(world: World) -> None:
+    await world.platform.scale(workload("v1"), 4)
+    await world.settle()
+    world.change(disruption_budget={"minAvailable": 3})
+    await world.seconds(1)
+    spec = (await have(world, PDB))["spec"]
+    assert (spec["minAvailable"], "maxUnavailable" in spec) == (3, False)
 
 
 AUTOSCALING = {
@@ -197,6 +213,12 @@ async def test_autoscaler_begins_at_the_size_that_was_asked_for_and_owns_it(worl
     seen = await world.see("v1")
     assert seen is not None
     assert (seen.desired, len(seen.ready)) == (3, 7)
+
+
+async def test_autoscaler_keeps_to_the_larger_of_two_least_sizes(world: World) -> None:
+    world.change(autoscaling={**AUTOSCALING, "minReplicas": 5})
+    await world.platform.scale(workload("v1"), 3)
+    assert (await have(world, HPA))["spec"]["minReplicas"] == 5
 
 
 async def test_autoscaled_revision_goes_to_zero_and_comes_back(world: World) -> None:
