@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from sluice.agent.api import build_api
 from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
+from sluice.agent.catcher import Catcher
 from sluice.agent.cluster import ClusterWatch
 from sluice.agent.core import RETRY_S, Agent
 from sluice.agent.intake import Intake
@@ -23,6 +24,7 @@ from sluice.agent.rendering import Renderer
 from sluice.agent.sampler import Sampler
 from sluice.agent.settings import Settings
 from sluice.agent.store import FragmentStore
+from sluice.agent.users import BadUsers
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles
 from sluice.errors import RoutingRefused, StateError, TransientError
@@ -70,6 +72,7 @@ async def running(settings: Settings, client: KubeClient | None = None) -> Async
             admin=admin,
             ledger_path=settings.layout.state / "ledger.json",
             fragments=lambda: agent.fragments,
+            users=BadUsers(settings.layout.bad_answers, lambda: _salts(agent)),
         )
         captures = Captures(
             router=settings.name,
@@ -94,6 +97,7 @@ async def running(settings: Settings, client: KubeClient | None = None) -> Async
             places = [place.strip() for place in settings.namespaces.split(",") if place.strip()]
             watch = ClusterWatch(agent, callers, client, namespaces=places)
             work.append(asyncio.create_task(watch.run()))
+            work.append(asyncio.create_task(_stand_in(Catcher(settings.listen, admin))))
         try:
             yield build_api(
                 agent,
@@ -121,12 +125,29 @@ def _capturing(agent: Agent, release: str) -> Routing | None:
     return fragment.routing
 
 
+def _salts(agent: Agent) -> dict[str, str]:
+    """What users are hashed with, of releases whose users are sticky."""
+    return {
+        release: fragment.routing.sticky.salt
+        for release, fragment in agent.fragments.items()
+        if fragment.routing.sticky is not None
+    }
+
+
 async def _envoy_answers(admin: EnvoyAdmin) -> bool:
     try:
         await admin.get("/ready")
     except TransientError:
         return False
     return True
+
+
+async def _stand_in(catcher: Catcher) -> None:
+    try:
+        await catcher.run()
+    except StateError as error:
+        # A router without it serves as well as one with it, until Envoy is killed.
+        log.error("agent.no_stand_in", reason=str(error))
 
 
 async def _confirm(agent: Agent) -> None:

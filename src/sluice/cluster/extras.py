@@ -7,7 +7,6 @@ from sluice.cluster.keys import split
 from sluice.cluster.wanted import Wanted
 from sluice.nouns import RevisionId
 from sluice.platforms.kubernetes.extras import Owner, RevisionExtras, TrackedConfig
-from sluice.spec.release import ReleaseSpec
 from sluice.spec.scaling import Autoscaling
 
 KEPT = 4
@@ -45,10 +44,12 @@ class Described:
             for workload in (item.workload, *(variant for _, variant in item.variants)):
                 tracked.pop(workload.revision, None)
                 tracked[workload.revision] = config
+        asked = spec.disruption_budget
         extras = RevisionExtras(
             owner=Owner(name=name, namespace=namespace, uid=uid),
             autoscaling=_autoscaling(spec.autoscaling) if spec.autoscaling else None,
-            disruption_budget=_budget(spec),
+            disruption_budget=asked is not None or spec.replicas > 1,
+            budget=asked.bound if asked is not None else {"maxUnavailable": 1},
             config_maps=spec.tracked.config_maps if spec.tracked else (),
             secrets=spec.tracked.secrets if spec.tracked else (),
             tracked=dict(list(tracked.items())[-KEPT:]),
@@ -61,16 +62,6 @@ class Described:
         """It is gone."""
         self._extras.pop(release, None)
         self._read.pop(release, None)
-
-
-def _budget(spec: ReleaseSpec) -> dict[str, Any] | None:
-    """As ``policy/v1`` has it; a single replica must not hold drains unless it was asked to."""
-    given = spec.disruption_budget
-    if given is None:
-        return {"maxUnavailable": 1} if spec.replicas > 1 else None
-    if given.max_unavailable is not None:
-        return {"maxUnavailable": given.max_unavailable}
-    return {"minAvailable": given.min_available}
 
 
 def _autoscaling(scaling: Autoscaling) -> dict[str, Any]:

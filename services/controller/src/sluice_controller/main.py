@@ -14,6 +14,10 @@ from sluice.errors import SluiceError
 from sluice.platforms.clock import SystemClock
 from sluice_controller.watching import Watching, quiet_logs
 
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Without the values of variables: tokens are among them."""
 EXIT_FAILED = 1
 EXIT_USAGE = 64
 
@@ -66,7 +70,7 @@ def configure_logs(level: str) -> None:
     )
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, structlog.processors.dict_tracebacks, rendering],
+        processors=[*shared, TRACEBACKS, rendering],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -77,7 +81,7 @@ def configure_logs(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                TRACEBACKS,
                 rendering,
             ],
         )

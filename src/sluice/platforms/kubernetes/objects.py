@@ -108,11 +108,11 @@ def service(workload: Workload, owner: Owner) -> Object:
     return obj
 
 
-def budget(workload: Workload, owner: Owner, allowed: Mapping[str, Any]) -> Object:
+def budget(workload: Workload, owner: Owner, bound: Mapping[str, int | str]) -> Object:
     """The disruption budget: how many pods of the revision a drain of nodes takes at a time."""
     obj = _object(PDB, workload.release, workload.revision, owner)
     obj["spec"] = {
-        **allowed,
+        **bound,
         "selector": {"matchLabels": revision_labels(workload.release, workload.revision)},
         # A pod that never gets ready would hold a drain for ever.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -125,7 +125,6 @@ def autoscaler(
 ) -> Object:
     """The revision's own autoscaler: never below what the engine asked for."""
     obj = _object(HPA, workload.release, workload.revision, owner)
-    least = max(size, int(autoscaling.get("minReplicas", size)))
     obj["spec"] = {
         **autoscaling,
         "scaleTargetRef": {
@@ -133,8 +132,8 @@ def autoscaler(
             "kind": DEPLOYMENT.kind,
             "name": object_name(workload.release, workload.revision),
         },
-        "minReplicas": least,
-        "maxReplicas": max(least, int(autoscaling.get("maxReplicas", least))),
+        "minReplicas": max(size, int(autoscaling.get("minReplicas", size))),
+        "maxReplicas": max(size, int(autoscaling.get("maxReplicas", size))),
     }
     return obj
 

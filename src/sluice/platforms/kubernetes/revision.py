@@ -74,9 +74,8 @@ class Revisions:
         others = [(CONFIG_MAP, item) for item in self._copies(workload, extras, made_from)]
         others.append((SERVICE, Wanted.of(objects.service(workload, owner))))
         unwanted = []
-        if extras.disruption_budget is not None:
-            budget = objects.budget(workload, owner, extras.disruption_budget)
-            others.append((PDB, Wanted.of(budget)))
+        if extras.disruption_budget:
+            others.append((PDB, Wanted.of(objects.budget(workload, owner, extras.budget))))
         else:
             unwanted.append(PDB)
         if extras.autoscaling is not None:
