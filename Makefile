@@ -55,7 +55,7 @@ IMAGE_TAG ?= $(VERSION)
 KIND_CLUSTER ?= sluice
 KIND_CONFIG ?= k8s/kind.yaml
 BUILD_ARGS ?=
-IMAGES := model-api-taxi router loadtest $(if $(wildcard services/controller/pyproject.toml),controller)
+IMAGES := model-api-taxi router loadtest controller
 # The model API of the examples carries their models; every other image is named like its target.
 image-name = sluice/$(patsubst %-taxi,%,$(1)):$(IMAGE_TAG)
 need = command -v $(1) >/dev/null || { echo "make: $(1) not found: $(2)" >&2; exit 1; }

@@ -29,15 +29,13 @@ _RIGHTS = """\
 
 What each service account may do, and nothing else: tests compare these tables with
 `kubectl auth can-i --list`. *Watched* rights hold in the whole cluster, or only in the namespaces
-of `watchNamespaces`; *own* ones in the chart's namespace. Rights over objects without a namespace
-are given only where the whole cluster is watched. The router's token is mounted in the agent alone:
-Envoy has none.
+of `watchNamespaces`; *own* ones in the chart's namespace. No right is over an object without a
+namespace. The router's token is mounted in the agent alone: Envoy has none.
 """
 _WHEN = {
     "readSecrets": "only with `rbac.readSecrets`",
     "gateway": "only with `dataPlane: gateway`",
 }
-_PLACES = {"watched": "watched", "own": "own", "cluster": "cluster"}
 
 
 def values_schema(name: str) -> str:
@@ -102,7 +100,7 @@ def _accounts() -> str:
             for rule in rules:
                 when = _WHEN.get(rule.get("when", ""))
                 why = f"{rule['why']} ({when})" if when else rule["why"]
-                rows.append(_row(account, _PLACES[place], *_rule(rule), why))
+                rows.append(_row(account, place, *_rule(rule), why))
     return "\n".join(rows) + "\n"
 
 

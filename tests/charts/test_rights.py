@@ -7,6 +7,7 @@ from tests.charts.support import Object, helm, of_kind, render
 from tools.generate_charts import page, rights
 
 ALL = ("Role", "ClusterRole")
+GATEWAY = "dataPlane=gateway,gateway.parents={infra/edge}"
 
 
 def granted(objects: list[Object], account: str) -> set[tuple[str, str, str, str]]:
@@ -33,8 +34,7 @@ def listed(account: str, place: str, *, when: tuple[str, ...] = ()) -> set[tuple
 
 @pytest.mark.parametrize("account", ["controller", "router"])
 def test_accounts_have_the_rights_of_the_list_in_the_whole_cluster(account: str) -> None:
-    whole = listed(account, "watched", when=("readSecrets",)) | listed(account, "cluster")
-    expected = {("", *right) for right in whole}
+    expected = {("", *right) for right in listed(account, "watched", when=("readSecrets",))}
     expected |= {("sluice-system", *right) for right in listed(account, "own")}
     assert granted(render("sluice"), f"sluice-{account}") == expected
 
@@ -57,19 +57,21 @@ def test_secrets_are_read_only_when_allowed_and_routes_written_only_with_a_gatew
     assert "secrets" in resources()
     assert "secrets" not in resources("rbac.readSecrets=false")
     assert "httproutes" not in resources()
-    assert "httproutes" in resources("dataPlane=gateway")
+    assert "httproutes" in resources(GATEWAY)
 
 
 def test_nobody_has_a_wildcard_or_may_change_roles() -> None:
     everything = {
         right
-        for item in of_kind(render("sluice", "--set", "dataPlane=gateway"), *ALL)
+        for item in of_kind(
+            render("sluice", "--set", "dataPlane=gateway,gateway.parents={infra/edge}"), *ALL
+        )
         for rule in item["rules"]
         for right in rights_of(rule)
     }
     assert {right for right in everything if "*" in right} == set()
     assert {right for right in everything if "rbac" in right[0]} == set()
-    assert {v for g, r, v in everything if (g, r) == ("", "secrets")} <= {"get", "list", "watch"}
+    assert {v for g, r, v in everything if (g, r) == ("", "secrets")} == {"get"}
 
 
 @pytest.mark.parametrize("role", ["view", "edit", "admin"])

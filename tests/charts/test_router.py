@@ -66,7 +66,7 @@ def test_the_service_is_of_the_kind_asked_for(kind: str, port: int | None) -> No
 
 
 def test_a_gateway_needs_no_router() -> None:
-    objects = render("sluice", "--set", "dataPlane=gateway")
+    objects = render("sluice", "--set", "dataPlane=gateway,gateway.parents={infra/edge}")
     names = {item["metadata"]["name"] for item in objects}
     assert not {name for name in names if "router" in name}
 

@@ -26,6 +26,7 @@ from tools.generate_charts import values_schema
         pytest.param("sluice", "router.ingress.enabled=true", "hosts", id="ingress-without-hosts"),
         pytest.param("sluice", "watchNamespaces={Team}", "watchNamespaces", id="namespace"),
         pytest.param("sluice", "router.settings.Max=3", "Max", id="setting"),
+        pytest.param("sluice", "dataPlane=gateway", "gateway.parents", id="no-gateway"),
         pytest.param("model-api", "replica=3", "replica", id="model-typo"),
         pytest.param("model-api", "image.tag=latest", "tag", id="model-latest"),
         pytest.param("model-api", "bundle.digest=sha256:1", "digest", id="model-digest"),

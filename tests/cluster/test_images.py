@@ -9,27 +9,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from tests.docs.pages import ROOT
+from tests.cluster.pods import TMP, available, image, kubectl, router, served_model
 
-from sluice.dataplanes.codec import routing_record
 from sluice.kube.client import KubeClient
-from sluice.kube.kinds import DEPLOYMENT, POD, RELEASE, SERVICE, SERVICE_ACCOUNT
-from sluice.nouns import BP_TOTAL, Arm, RevisionId, Routing
+from sluice.kube.kinds import POD
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-TMP = "/tmp"  # noqa: S108  # in a container
-TAG = os.environ.get("IMAGE_TAG", "0.1.0")
 SIZES_MB = {"model-api": 420, "router": 440, "controller": 400, "loadtest": 400}
 """Most that each image may have with a base of 207 MB, MB."""
 LOCKED = ("--read-only", "--user", "10001:10001", "--cap-drop", "ALL", "--tmpfs", TMP)
-
-
-def image(name: str) -> str:
-    return f"sluice/{name}:{TAG}"
 
 
 def docker(*words: str) -> str:
@@ -138,148 +129,6 @@ def test_an_image_has_no_trips_no_tests_and_no_bytecode_to_write(name: str) -> N
 
 # --- in the cluster ------------------------------------------------------------------------------
 
-RESTRICTED: dict[str, Any] = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
-POD_SECURITY: dict[str, Any] = {
-    "runAsNonRoot": True,
-    "runAsUser": 10001,
-    "fsGroup": 10001,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-RBAC = "rbac.authorization.k8s.io"
-LABELS = {"sluice.dev/release": "taxi", "sluice.dev/revision": "v1"}
-
-
-def kubectl(*words: str, stdin: str | None = None) -> str:
-    done = subprocess.run(
-        ["kubectl", *words], input=stdin, capture_output=True, text=True, timeout=180
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def model() -> dict[str, Any]:
-    """Version 1 of the examples as a controller would run it."""
-    return {
-        "replicas": 2,
-        "selector": {"matchLabels": LABELS},
-        "template": {
-            "metadata": {"labels": LABELS},
-            "spec": {
-                "securityContext": POD_SECURITY,
-                "automountServiceAccountToken": False,
-                "containers": [
-                    {
-                        "name": "model",
-                        "image": image("model-api"),
-                        "imagePullPolicy": "IfNotPresent",
-                        "securityContext": RESTRICTED,
-                        "env": [
-                            {
-                                "name": "MODEL_API_BUNDLE",
-                                "value": ".artifacts/models/taxi-duration/1",
-                            }
-                        ],
-                        "ports": [{"name": "http", "containerPort": 8080}],
-                        "readinessProbe": {
-                            "httpGet": {"path": "/v2/health/ready", "port": "http"},
-                            "periodSeconds": 1,
-                        },
-                        "volumeMounts": [{"name": "tmp", "mountPath": TMP}],
-                    }
-                ],
-                "volumes": [{"name": "tmp", "emptyDir": {}}],
-            },
-        },
-    }
-
-
-def router(namespace: str) -> dict[str, Any]:
-    """A router's pod as the chart makes it, for one namespace."""
-
-    def of(name: str, **more: Any) -> dict[str, Any]:
-        return {
-            "name": name,
-            "image": image("router"),
-            "imagePullPolicy": "IfNotPresent",
-            "args": [name],
-            "securityContext": RESTRICTED,
-            "lifecycle": {
-                "preStop": {"exec": {"command": ["sluice-router", "drain", "--wait-s", "2"]}}
-            },
-            "env": [
-                {"name": "SLUICE_ROUTER_TOKEN", "value": "t"},
-                {"name": "SLUICE_ROUTER_CLUSTER", "value": "true"},
-                {"name": "SLUICE_ROUTER_NAMESPACES", "value": namespace},
-            ],
-            "volumeMounts": [
-                {"name": "run", "mountPath": "/run/sluice"},
-                {"name": "tmp", "mountPath": TMP},
-            ],
-            **more,
-        }
-
-    return {
-        "serviceAccountName": "router",
-        "enableServiceLinks": False,
-        "securityContext": POD_SECURITY,
-        "containers": [
-            of(
-                "envoy",
-                ports=[{"name": "http", "containerPort": 8080}],
-                livenessProbe={"exec": {"command": ["sluice-router", "alive"]}},
-            ),
-            of(
-                "agent",
-                ports=[{"name": "agent", "containerPort": 9901}],
-                readinessProbe={
-                    "httpGet": {"path": "/readyz", "port": "agent"},
-                    "periodSeconds": 1,
-                },
-            ),
-        ],
-        "volumes": [{"name": "run", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
-    }
-
-
-async def rights(kube: KubeClient, namespace: str) -> None:
-    """What the chart gives to routers, in one namespace."""
-    await kube.create(SERVICE_ACCOUNT.new("router", namespace))
-    verbs = ["get", "list", "watch"]
-    rules = [
-        {"apiGroups": ["sluice.dev"], "resources": ["releases"], "verbs": verbs},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": verbs},
-    ]
-    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": "router"}}
-    binding = {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "router"},
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "router"},
-        "subjects": [{"kind": "ServiceAccount", "name": "router", "namespace": namespace}],
-    }
-    both = {"apiVersion": "v1", "kind": "List", "items": [role | {"rules": rules}, binding]}
-    kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(both))
-
-
-async def release(kube: KubeClient, namespace: str) -> None:
-    """A Release with a record of routing, and no policy: no controller takes it up."""
-    text = (ROOT / "examples" / "taxi" / "release-v1.yaml").read_text()
-    kubectl("-n", namespace, "apply", "-f", "-", stdin=text)
-    spec = {"spec": {"policyRef": {"name": "nobody-has-this"}}}
-    await kube.patch(RELEASE, "taxi", namespace, spec)
-    routing = Routing(
-        release=f"{namespace}/taxi",
-        generation=3,
-        arms=(Arm(revision=RevisionId("v1"), weight_bp=BP_TOTAL),),
-        hosts=(f"taxi.{namespace}",),
-    )
-    status = {"status": {"routing": routing_record(routing)}}
-    await kube.patch(RELEASE, "taxi", namespace, status, subresource="status")
-
 
 def asked(namespace: str, count: int) -> list[str]:
     """Status and generation of requests sent from inside the router's pod."""
@@ -303,25 +152,8 @@ async def test_a_router_pod_serves_status_routing_and_follows_pods_without_a_con
         built(name)
     if "releases.sluice.dev" not in kubectl("get", "crd", "-o", "name"):
         pytest.skip("Releases are not known to this cluster: make install")
-    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    await rights(kube, namespace)
-    await kube.create(DEPLOYMENT.new("taxi-v1", namespace, spec=model()))
-    service = SERVICE.new(
-        "taxi-v1",
-        namespace,
-        spec={
-            "clusterIP": "None",
-            "selector": LABELS,
-            "ports": [{"name": "http", "port": 8080, "targetPort": "http"}],
-        },
-    )
-    service["metadata"]["labels"] = LABELS
-    await kube.create(service)
-    await release(kube, namespace)
+    await served_model(kube, namespace)
     await kube.create(POD.new("router", namespace, spec=router(namespace)))
-    kubectl(
-        "-n", namespace, "wait", "--for=condition=Available", "deployment/taxi-v1", "--timeout=120s"
-    )
     kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/router", "--timeout=120s")
     # Endpoints that became ready after the router did are followed within a second or two.
     await _served(namespace)
@@ -329,9 +161,7 @@ async def test_a_router_pod_serves_status_routing_and_follows_pods_without_a_con
 
     before = set(await _pods(kube, namespace))
     kubectl("-n", namespace, "delete", "pod", "-l", "sluice.dev/revision=v1", "--wait=true")
-    kubectl(
-        "-n", namespace, "wait", "--for=condition=Available", "deployment/taxi-v1", "--timeout=120s"
-    )
+    available(namespace, "taxi-v1")
     await _served(namespace)
     assert asked(namespace, 20) == ["200 v1 3"] * 20
     assert not before & set(await _pods(kube, namespace))

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from sluice.agent.api import build_api
 from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
+from sluice.agent.catcher import Catcher
 from sluice.agent.cluster import ClusterWatch
 from sluice.agent.core import RETRY_S, Agent
 from sluice.agent.intake import Intake
@@ -94,6 +95,7 @@ async def running(settings: Settings, client: KubeClient | None = None) -> Async
             places = [place.strip() for place in settings.namespaces.split(",") if place.strip()]
             watch = ClusterWatch(agent, callers, client, namespaces=places)
             work.append(asyncio.create_task(watch.run()))
+            work.append(asyncio.create_task(_stand_in(Catcher(settings.listen, admin))))
         try:
             yield build_api(
                 agent,
@@ -127,6 +129,14 @@ async def _envoy_answers(admin: EnvoyAdmin) -> bool:
     except TransientError:
         return False
     return True
+
+
+async def _stand_in(catcher: Catcher) -> None:
+    try:
+        await catcher.run()
+    except StateError as error:
+        # A router without it serves as well as one with it, until Envoy is killed.
+        log.error("agent.no_stand_in", reason=str(error))
 
 
 async def _confirm(agent: Agent) -> None:

@@ -44,10 +44,12 @@ class Described:
             for workload in (item.workload, *(variant for _, variant in item.variants)):
                 tracked.pop(workload.revision, None)
                 tracked[workload.revision] = config
+        asked = spec.disruption_budget
         extras = RevisionExtras(
             owner=Owner(name=name, namespace=namespace, uid=uid),
             autoscaling=_autoscaling(spec.autoscaling) if spec.autoscaling else None,
-            disruption_budget=spec.replicas > 1,
+            disruption_budget=asked is not None or spec.replicas > 1,
+            budget=asked.bound if asked is not None else {"maxUnavailable": 1},
             config_maps=spec.tracked.config_maps if spec.tracked else (),
             secrets=spec.tracked.secrets if spec.tracked else (),
             tracked=dict(list(tracked.items())[-KEPT:]),

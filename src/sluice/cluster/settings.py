@@ -1,9 +1,9 @@
 """Settings of the controller: environment variables ``SLUICE_CONTROLLER_…``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     """Comma-separated namespaces whose Releases are looked after; empty: all."""
     data_plane: Literal["envoy", "gateway"] = "envoy"
     """Where weights live: Sluice's own routers, or HTTPRoutes of a Gateway that is there."""
+    gateways: str = ""
+    """With `data_plane` gateway: comma-separated Gateways that serve every release, each
+    `NAMESPACE/NAME` or `NAMESPACE/NAME:LISTENER`."""
+    gateway_acknowledge: Literal["status", "written"] = "status"
+    """When a route counts as served: `status`, when every Gateway says that it accepted it;
+    `written`, when the API server has it, for Gateways that write no status."""
+    gateway_version_header: bool = False
+    """Whether answers carry `x-sluice-version`: not every Gateway can add headers for a backend."""
     router_selector: str = "app.kubernetes.io/name=sluice,app.kubernetes.io/component=router"
     """Label selector of the router pods."""
     agent_port: Port = 9_901
@@ -36,7 +44,7 @@ class Settings(BaseSettings):
     router_url: str = ""
     """Where checks of a candidate reach the routers; empty: `http://sluice-router` in the
     controller's namespace."""
-    lease_seconds: Annotated[float, Field(ge=5, le=300)] = 15.0
+    lease_seconds: Annotated[float, Field(ge=3, le=300)] = 15.0
     """After so long without a renewal another controller leads, seconds. A controller that is
     stopped gives the lease back at once."""
     qps: Annotated[float, Field(ge=1, le=1_000)] = 20.0
@@ -51,6 +59,12 @@ class Settings(BaseSettings):
     """Port of them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+
+    @model_validator(mode="after")
+    def _gateways_are_named(self) -> Self:
+        if (self.data_plane == "gateway") != bool(self.gateways):
+            raise ValueError("data_plane gateway and gateways go together: set both or neither")
+        return self
 
     @property
     def namespaces(self) -> tuple[str | None, ...]:

@@ -1,40 +1,33 @@
-"""What a controller works with in a real cluster: routers' agents, and the API server."""
+"""What a controller works with in a real cluster, by the data plane that it is set to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
-
+from sluice.cluster.counted import NothingCaptured, NothingCounted
 from sluice.cluster.extras import Described
 from sluice.cluster.parts import Parts
+from sluice.cluster.revisions import Cluster
+from sluice.cluster.routers import Routers
 from sluice.cluster.settings import Settings
-from sluice.connections import AgentAddress
 from sluice.dataplanes.agents import AgentDataPlane
-from sluice.errors import SluiceError
+from sluice.dataplanes.gateway import (
+    Acknowledge,
+    GatewaySettings,
+    gateway_dataplane,
+    parse_parents,
+)
 from sluice.hooks.asker import Asker
 from sluice.kube.client import KubeClient
 from sluice.metrics.pairs import RouterPairs
 from sluice.metrics.routers import RouterCounters
-from sluice.nouns import Workload
-from sluice.platforms.kubernetes.caches import Caches
-from sluice.platforms.kubernetes.front import FrontDoor
-from sluice.platforms.kubernetes.names import MANAGER
-from sluice.platforms.kubernetes.objects import MadeFrom, deployment
-from sluice.platforms.kubernetes.platform import KubePlatform
-from sluice.platforms.kubernetes.routers import RouterPods
-from sluice.platforms.kubernetes.tracked import TrackedReader
-from sluice.ports import CheckJob, Clock
-from sluice.spec import Release
-
-log = structlog.get_logger()
+from sluice.ports import CheckJob, Clock, DataPlane, MetricSource, Pairs
 
 PUSH_S = 8.0
 """Longest wait for one agent, seconds: Envoy has five of them to acknowledge."""
 COUNTERS_S = 2.0
 """Longest wait for one router's counters, seconds; it answers in milliseconds."""
-DOORS_S = 1.0
 LEASE_QPS = 5.0
 STATUS_QPS = 40.0
 
@@ -77,136 +70,13 @@ class Clients:
             )
 
 
-class Cluster:
-    """Platform, front doors and routers of one leadership.
-
-    Args:
-        settings: Of the controller.
-        clients: Of the API server.
-        clock: Time.
-    """
-
-    def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
-        namespaces = tuple(name for name in settings.namespaces if name is not None)
-        self.described = Described()
-        self.routers = RouterPods(
-            clients.objects,
-            namespace=settings.namespace,
-            selector=settings.router_selector,
-            agent_port=settings.agent_port,
-        )
-        self.caches = Caches(clients.objects, namespaces=namespaces)
-        self.platform = KubePlatform(
-            clients.objects, self.caches, describe=self.described, clock=clock
-        )
-        self.doors = FrontDoor(
-            clients.doors,
-            routers=self.routers.ready,
-            router_namespace=settings.namespace,
-            describe=self.described,
-            namespaces=namespaces,
-        )
-        self.tracked = TrackedReader(clients.objects)
-        self._client = clients.objects
-        self._clock = clock
-        self._closed_doors: dict[str, str] = {}
-
-    async def prepare(self) -> None:
-        """Return once everything has been seen.
-
-        Raises:
-            RefusedError: it could not be listed in time.
-        """
-        await asyncio.gather(self.routers.start(), self.caches.start(), self.doors.start())
-
-    def agents(self) -> Sequence[AgentAddress]:
-        """Every router that can be spoken to; those that are not ready are not awaited."""
-        ready = {pod.name for pod in self.routers.ready()}
-        return [
-            AgentAddress(name=agent.name, url=agent.url, awaited=agent.name in ready)
-            for agent in self.routers.agents()
-        ]
-
-    def ready(self) -> Sequence[AgentAddress]:
-        """Routers whose counters are read: one that does not answer must not hold every poll."""
-        return [agent for agent in self.agents() if agent.awaited]
-
-    def members(self) -> object:
-        """Differs when a router comes, goes, or is started anew in its pod."""
-        return tuple((agent.name, agent.url, agent.awaited) for agent in self.agents())
-
-    async def digest(self, key: str, release: Release) -> str:
-        """Of what a release's tracked config holds now."""
-        tracked = release.spec.tracked
-        if tracked is None:
-            return ""
-        config = await self.tracked.read(
-            key,
-            key.partition("/")[0],
-            config_maps=tracked.config_maps,
-            secrets=tracked.secrets,
-        )
-        self.described.read(key, config)
-        return config.digest
-
-    async def admit(self, workload: Workload) -> None:
-        """Ask whether the API server takes a revision's Deployment.
-
-        Raises:
-            SpecError: it does not: every cause, by its path in the Release.
-        """
-        extras = self.described(workload.release)
-        if extras is None:
-            return
-        config = extras.tracked.get(workload.revision)
-        made_from = MadeFrom(
-            config_maps=extras.config_maps,
-            secrets_hash=config.secrets_hash if config else "",
-        )
-        obj = deployment(workload, 0, extras.owner, made_from, sized=True)
-        await self._client.apply(obj, manager=MANAGER, dry_run=True)
-
-    async def leave(self, key: str) -> None:
-        """A release is gone: so is its front door."""
-        self._closed_doors.pop(key, None)
-        if self.described(key) is not None:
-            await self.doors.remove(key)
-        self.described.forget(key)
-
-    async def keep_doors(self) -> None:
-        """Keep the front door of every release, for ever."""
-        while True:
-            for key in self.described.releases:
-                try:
-                    await self.doors.keep(key)
-                    self._closed_doors.pop(key, None)
-                except SluiceError as error:
-                    self._closed_doors[key] = str(error)
-            await self._clock.sleep(DOORS_S)
-
-    def problems(self, key: str) -> Sequence[str]:
-        """What is wrong with a release's objects, and with routers."""
-        door = self._closed_doors.get(key)
-        return (
-            *self.platform.problems(key),
-            *([door] if door else ()),
-            *self.routers.unreachable(),
-        )
-
-    async def close(self) -> None:
-        """Follow no more; everything runs on."""
-        await self.platform.close()
-        for part in (self.routers, self.caches, self.doors):
-            await part.stop()
-
-
 @asynccontextmanager
 async def parts_of(
     settings: Settings,
     clients: Clients,
     clock: Clock,
     epoch: Callable[[], int | None],
-    jobs: Callable[[KubeClient], CheckJob],
+    jobs: CheckJob,
 ) -> AsyncIterator[Parts]:
     """Everything that a leadership works with, until it ends.
 
@@ -218,33 +88,109 @@ async def parts_of(
         jobs: Runs programs that answer gates.
     """
     async with AsyncExitStack() as stack:
-        cluster = Cluster(settings, clients, clock)
-        stack.push_async_callback(cluster.close)
-        dataplane = AgentDataPlane(
-            cluster.agents, token=settings.token, timeout_s=PUSH_S, epoch=epoch
-        )
-        counters = RouterCounters(cluster.ready, token=settings.token, timeout_s=COUNTERS_S)
-        answers = RouterPairs(cluster.ready, token=settings.token)
-        asker = Asker(jobs(clients.objects))
-        for part in (dataplane, counters, answers, asker):
-            stack.push_async_callback(part.close)
+        described = Described()
+        revisions = Cluster(settings, clients.objects, described, clock)
+        stack.push_async_callback(revisions.close)
+        asker = Asker(jobs)
+        stack.push_async_callback(asker.close)
+        if settings.data_plane == "gateway":
+            plane = await stack.enter_async_context(_gateway(settings, clients, clock, described))
+        else:
+            plane = await stack.enter_async_context(_routers(settings, clients, described, epoch))
+
+        async def prepare() -> None:
+            await asyncio.gather(revisions.start(), plane.start())
+
+        async def leave(key: str) -> None:
+            await plane.leave(key)
+            described.forget(key)
+
         yield Parts(
             objects=clients.objects,
             status=clients.status,
-            platform=cluster.platform,
-            changes=cluster.platform.wait_change,
-            dataplane=dataplane,
-            metrics=counters,
-            answers=answers,
+            platform=revisions.platform,
+            changes=revisions.platform.wait_change,
+            dataplane=plane.dataplane,
+            metrics=plane.metrics,
+            answers=plane.answers,
             hook=asker,
-            digest=cluster.digest,
-            describe=cluster.described.describe,
-            admit=cluster.admit,
-            leave=cluster.leave,
-            routers=cluster.members,
+            digest=revisions.digest,
+            describe=described.describe,
+            admit=revisions.admit,
+            leave=leave,
+            routers=plane.members,
             router_url=settings.routers,
-            problems=cluster.problems,
+            problems=lambda key: (*revisions.platform.problems(key), *plane.problems(key)),
             counters=clients.counters,
-            run=(cluster.keep_doors,),
-            prepare=cluster.prepare,
+            run=plane.run,
+            prepare=prepare,
         )
+
+
+@asynccontextmanager
+async def _routers(
+    settings: Settings,
+    clients: Clients,
+    described: Described,
+    epoch: Callable[[], int | None],
+) -> AsyncIterator["_Plane"]:
+    routers = Routers(settings, clients.objects, clients.doors, described)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(routers.close)
+        dataplane = AgentDataPlane(
+            routers.agents, token=settings.token, timeout_s=PUSH_S, epoch=epoch
+        )
+        metrics = RouterCounters(routers.ready, token=settings.token, timeout_s=COUNTERS_S)
+        answers = RouterPairs(routers.ready, token=settings.token)
+        for part in (dataplane, metrics, answers):
+            stack.push_async_callback(part.close)
+        yield _Plane(
+            dataplane=dataplane,
+            metrics=metrics,
+            answers=answers,
+            start=routers.start,
+            leave=routers.leave,
+            members=routers.members,
+            problems=routers.problems,
+            run=(routers.keep_doors,),
+        )
+
+
+@asynccontextmanager
+async def _gateway(
+    settings: Settings, clients: Clients, clock: Clock, described: Described
+) -> AsyncIterator["_Plane"]:
+    gateway = GatewaySettings(
+        parents=parse_parents(settings.gateways),
+        acknowledge=Acknowledge(settings.gateway_acknowledge),
+        version_header=settings.gateway_version_header,
+        namespaces=tuple(name for name in settings.namespaces if name is not None),
+    )
+    yield _Plane(
+        dataplane=gateway_dataplane(clients.objects, gateway, clock),
+        metrics=NothingCounted(lambda: described.releases),
+        answers=NothingCaptured(),
+        start=_nothing,
+        leave=_nothing,
+        members=lambda: None,
+        problems=lambda _: (),
+        run=(),
+    )
+
+
+async def _nothing(*_: object) -> None:
+    return
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plane:
+    """A data plane with what belongs to it; the fields are those of ``Parts``."""
+
+    dataplane: DataPlane
+    metrics: MetricSource
+    answers: Pairs
+    start: Callable[[], Awaitable[None]]
+    leave: Callable[[str], Awaitable[None]]
+    members: Callable[[], object]
+    problems: Callable[[str], Sequence[str]]
+    run: Sequence[Callable[[], Awaitable[None]]]

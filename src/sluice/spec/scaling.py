@@ -67,6 +67,13 @@ class DisruptionBudget(Related):
         if len([key for key in _BUDGETS if raw.get(key) is not None]) != 1:
             yield (), "give minAvailable or maxUnavailable, one of the two"
 
+    @property
+    def bound(self) -> dict[str, int | str]:
+        """As ``policy/v1`` has it."""
+        if self.max_unavailable is not None:
+            return {"maxUnavailable": self.max_unavailable}
+        return {"minAvailable": self.min_available or 0}
+
     def spared(self, replicas: int) -> int:
         """How many of so many replicas may be away at once; shares are rounded up."""
         if self.max_unavailable is not None:

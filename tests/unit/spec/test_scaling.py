@@ -98,3 +98,4 @@ def test_a_budget_spares_replicas(budget: dict[str, Any], spared: int) -> None:
     given = release(spec__disruptionBudget=budget).spec.disruption_budget
     assert given is not None
     assert given.spared(4) == spared
+    assert given.bound == budget

@@ -15,6 +15,10 @@ from sluice.nouns import Job, JobEnd
 from sluice.platforms.clock import SystemClock
 from sluice_controller.watching import Watching, quiet_logs
 
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Without the values of variables: tokens are among them."""
 EXIT_FAILED = 1
 EXIT_USAGE = 64
 
@@ -47,9 +51,7 @@ async def run(settings: Settings) -> None:
             settings,
             clock,
             lease=clients.lease,
-            parts=lambda epoch: parts_of(
-                settings, clients, clock, epoch, jobs=lambda _: NoPrograms()
-            ),
+            parts=lambda epoch: parts_of(settings, clients, clock, epoch, jobs=NoPrograms()),
             watch=Watching(settings.namespaces).follow,
         )
         await controller.serve()
@@ -77,7 +79,7 @@ def configure_logs(level: str) -> None:
     )
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, structlog.processors.dict_tracebacks, rendering],
+        processors=[*shared, TRACEBACKS, rendering],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -88,7 +90,7 @@ def configure_logs(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                TRACEBACKS,
                 rendering,
             ],
         )

@@ -79,6 +79,8 @@ class Watching:
             registry=registry,
             settings=settings_for(),
             standalone=True,
+            # Its own would be the name of the user, and a container's has none.
+            identity="sluice-controller",  # type: ignore[arg-type]  # str, by a name of its own
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             stop_flag=stop,

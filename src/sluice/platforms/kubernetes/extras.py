@@ -47,10 +47,12 @@ class RevisionExtras:
 
     owner: Owner
     autoscaling: Mapping[str, Any] | None = None
-    """``maxReplicas``, ``metrics`` and ``behavior`` as in ``autoscaling/v2``; None: no autoscaler.
-    The lowest size is what the engine asks for."""
+    """``minReplicas``, ``maxReplicas``, ``metrics``, ``behavior`` as in ``autoscaling/v2``; None:
+    no autoscaler. The lowest size is never below what the engine asks for."""
     disruption_budget: bool = True
-    """Whether a drain of nodes waits for replicas of each revision, one at a time."""
+    """Whether a drain of nodes waits for replicas of each revision."""
+    budget: Mapping[str, int | str] = field(default_factory=lambda: {"maxUnavailable": 1})
+    """How many it may take at once, as in ``policy/v1``."""
     config_maps: tuple[str, ...] = ()
     """Names in ``spec.tracked.configMaps``."""
     secrets: tuple[str, ...] = ()

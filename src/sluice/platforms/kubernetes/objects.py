@@ -108,11 +108,11 @@ def service(workload: Workload, owner: Owner) -> Object:
     return obj
 
 
-def budget(workload: Workload, owner: Owner) -> Object:
-    """The disruption budget: a drain of nodes takes one pod of the revision at a time."""
+def budget(workload: Workload, owner: Owner, bound: Mapping[str, int | str]) -> Object:
+    """The disruption budget: how many pods of the revision a drain of nodes takes at a time."""
     obj = _object(PDB, workload.release, workload.revision, owner)
     obj["spec"] = {
-        "maxUnavailable": 1,
+        **bound,
         "selector": {"matchLabels": revision_labels(workload.release, workload.revision)},
         # A pod that never gets ready would hold a drain for ever.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -132,7 +132,7 @@ def autoscaler(
             "kind": DEPLOYMENT.kind,
             "name": object_name(workload.release, workload.revision),
         },
-        "minReplicas": size,
+        "minReplicas": max(size, int(autoscaling.get("minReplicas", size))),
         "maxReplicas": max(size, int(autoscaling.get("maxReplicas", size))),
     }
     return obj

@@ -75,7 +75,7 @@ class Revisions:
         others.append((SERVICE, Wanted.of(objects.service(workload, owner))))
         unwanted = []
         if extras.disruption_budget:
-            others.append((PDB, Wanted.of(objects.budget(workload, owner))))
+            others.append((PDB, Wanted.of(objects.budget(workload, owner, extras.budget))))
         else:
             unwanted.append(PDB)
         if extras.autoscaling is not None:

@@ -41,11 +41,25 @@ def pod_template(workload: Workload, *, config_maps: tuple[str, ...], secrets_ha
     spec = template.setdefault("spec", {})
     for container in spec.get("containers") or ():
         others = [item for item in container.get("env") or () if item["name"] != REVISION_ENV]
-        container["env"] = [*others, {"name": REVISION_ENV, "value": str(workload.revision)}]
+        named = {item["name"] for item in others}
+        # First, because ``$(PORT)`` stands only for what comes before it.
+        ports = [item for item in _ports(container, workload.port) if item["name"] not in named]
+        revision = {"name": REVISION_ENV, "value": str(workload.revision)}
+        container["env"] = [*ports, *others, revision]
     for reference in _references(spec):
         if reference.get("name") in config_maps:
             reference["name"] = copy_name(reference["name"], workload.revision)
     return template
+
+
+def _ports(container: Mapping[str, Any], traffic: str | int) -> Iterator[Object]:
+    """The variables that a laptop sets as well: ``PORT``, and ``PORT_METRICS`` of a named port."""
+    for item in container.get("ports") or ():
+        name, number = item.get("name"), str(item["containerPort"])
+        if traffic in (name, item["containerPort"]):
+            yield {"name": "PORT", "value": number}
+        if name:
+            yield {"name": f"PORT_{name.upper().replace('-', '_')}", "value": number}
 
 
 def port_number(template: Mapping[str, Any], port: str | int) -> int | None:

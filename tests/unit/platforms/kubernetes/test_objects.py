@@ -61,7 +61,7 @@ async def test_every_container_is_told_its_revision_by_value() -> None:
     work = Workload(release="ml/taxi", revision=RevisionId("v1"), template=given)
     made = pod_template(work, config_maps=(), secrets_hash="")
     wanted = [{"name": "SLUICE_REVISION", "value": "v1"}]
-    assert [item["env"] for item in made["spec"]["containers"]] == [wanted, wanted]
+    assert [item["env"][-1:] for item in made["spec"]["containers"]] == [wanted, wanted]
     assert given["spec"]["containers"][1]["env"][0]["value"] == "mine", "the template stays"
 
 
@@ -85,11 +85,35 @@ async def test_pod_template_of_a_revision_is_the_same_in_every_version_of_sluice
                     "image": "model:1",
                     "ports": [{"name": "http", "containerPort": 8080}],
                     "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}},
-                    "env": [{"name": "SLUICE_REVISION", "value": "v1"}],
+                    "env": [
+                        {"name": "PORT", "value": "8080"},
+                        {"name": "PORT_HTTP", "value": "8080"},
+                        {"name": "SLUICE_REVISION", "value": "v1"},
+                    ],
                 }
             ]
         },
     }
+
+
+@pytest.mark.parametrize("port", ["http", 8080])
+async def test_ports_are_told_as_on_a_laptop_before_what_refers_to_them(port: str | int) -> None:
+    given = template()
+    (container,) = given["spec"]["containers"]
+    container["ports"].append({"name": "my-metrics", "containerPort": 9000})
+    container["env"] = [
+        {"name": "LISTEN", "value": "$(PORT)"},
+        {"name": "PORT_HTTP", "value": "mine"},
+    ]
+    work = Workload(release="ml/taxi", revision=RevisionId("v1"), template=given, port=port)
+    made = pod_template(work, config_maps=(), secrets_hash="")
+    assert made["spec"]["containers"][0]["env"] == [
+        {"name": "PORT", "value": "8080"},
+        {"name": "PORT_MY_METRICS", "value": "9000"},
+        {"name": "LISTEN", "value": "$(PORT)"},
+        {"name": "PORT_HTTP", "value": "mine"},
+        {"name": "SLUICE_REVISION", "value": "v1"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +192,14 @@ async def test_budget_that_is_wanted_no_more_goes(world: World) -> None:
     assert await get(world, PDB) is None
 
 
+async def test_budget_has_the_bound_that_was_asked_for(world: World) -> None:
+    world.change(budget={"minAvailable": "75%"})
+    await world.platform.scale(workload("v1"), 4)
+    spec = (await have(world, PDB))["spec"]
+    assert spec["minAvailable"] == "75%"
+    assert "maxUnavailable" not in spec
+
+
 AUTOSCALING = {
     "maxReplicas": 9,
     "metrics": [
@@ -197,6 +229,12 @@ async def test_autoscaler_begins_at_the_size_that_was_asked_for_and_owns_it(worl
     seen = await world.see("v1")
     assert seen is not None
     assert (seen.desired, len(seen.ready)) == (3, 7)
+
+
+async def test_autoscaler_has_a_floor_of_its_own_above_the_size(world: World) -> None:
+    world.change(autoscaling={**AUTOSCALING, "minReplicas": 5})
+    await world.platform.scale(workload("v1"), 3)
+    assert (await have(world, HPA))["spec"]["minReplicas"] == 5
 
 
 async def test_autoscaled_revision_goes_to_zero_and_comes_back(world: World) -> None:
