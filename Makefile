@@ -49,9 +49,9 @@ load-release: $(STAMP)  ## release version 2 while users come; before, during, a
 	@$(BIN)/python -m loadtests.release --strategy $(STRATEGY) --slo $(SLO) $(ARGS)
 
 ##@ Cluster
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PACKAGE_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Never `latest`: Kubernetes would pull it anew for every pod.
-IMAGE_TAG ?= $(VERSION)
+IMAGE_TAG ?= $(PACKAGE_VERSION)
 KIND_CLUSTER ?= sluice
 KIND_CONFIG ?= k8s/kind.yaml
 BUILD_ARGS ?=
@@ -69,7 +69,7 @@ images: models  ## build every image and load them into the kind cluster (IMAGES
 	@for target in $(IMAGES); do \
 	  name=sluice/$${target%-taxi}:$(IMAGE_TAG); echo "building $$name ..." >&2; \
 	  docker build -q --target $$target -t $$name --build-arg UV_VERSION=$(UV_VERSION) \
-	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) \
+	    --build-arg VERSION=$(PACKAGE_VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) \
 	    $(BUILD_ARGS) . >/dev/null || exit 1; \
 	done
 	@docker images --format '{{.Repository}}:{{.Tag}}  {{.Size}}' 'sluice/*:$(IMAGE_TAG)'
@@ -89,6 +89,59 @@ cluster:  ## a kind cluster for everything below, if it is not there (KIND_CLUST
 cluster-down:  ## delete the kind cluster and everything in it (KIND_CLUSTER=sluice)
 	@$(need-kind)
 	@if $(has-cluster); then kind delete cluster --name $(KIND_CLUSTER); else echo "there is no kind cluster $(KIND_CLUSTER)"; fi
+
+CONTEXT ?= kind-$(KIND_CLUSTER)
+ENV ?= dev
+VERSION ?= 2
+NAMESPACE ?= taxi-$(ENV)
+IMAGE ?= sluice/model-api:$(IMAGE_TAG)
+BUNDLES := .artifacts/models/taxi-duration
+on-cluster = kubectl --context $(CONTEXT)
+plugin = $(BIN)/kubectl-sluice --context $(CONTEXT) -n $(NAMESPACE)
+need-kubectl = $(call need,kubectl,install kubectl (https://kubernetes.io/docs/tasks/tools))
+need-sluice = $(need-kubectl) && { $(on-cluster) get crd releases.sluice.dev >/dev/null 2>&1 || { echo "make: the cluster of context $(CONTEXT) has no Sluice, or does not answer: 'make cluster images install' first" >&2; exit 1; }; }
+has-release = $(on-cluster) get release taxi -n $(NAMESPACE) >/dev/null 2>&1
+need-release = $(need-sluice) && { $(has-release) || { echo "make: no release taxi in namespace $(NAMESPACE): 'make deploy-canary ENV=$(ENV)' first" >&2; exit 1; }; }
+# The digest of the bundle that VERSION means here; production takes nothing without one.
+digest-of = $$($(BIN)/model-api bundle show --json $(BUNDLES)/$(1) | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["digest"])')
+compose = k8s/compose $(ENV) $(1) VERSION=$(2) IMAGE=$(IMAGE) NAMESPACE=$(NAMESPACE) DIGEST=$(or $(DIGEST),$(call digest-of,$(2)))
+apply = $(on-cluster) apply --server-side --force-conflicts -f - >/dev/null
+# What is released needs something to be released from: version 1, where there is nothing yet.
+define deploy
+@$(need-sluice)
+@$(has-release) || { echo "nothing is in $(NAMESPACE) yet: version 1 first" >&2; $(call compose,$(1),1) | $(apply) && \
+  $(on-cluster) wait -n $(NAMESPACE) --for=condition=Promoted release/taxi --timeout=5m; }
+@$(call compose,$(1),$(VERSION)) | $(apply)
+@$(plugin) status taxi
+@echo "follow it: make status ARGS=--watch; it needs requests to be judged: make load-cluster" >&2
+endef
+
+.PHONY: deploy-canary deploy-bluegreen deploy-rolling deploy-shadow deploy-ab
+deploy-canary: $(STAMP) models  ## release a version in steps (ENV=dev|staging|production VERSION=2 CONTEXT= NAMESPACE=)
+	$(call deploy,canary)
+deploy-bluegreen: $(STAMP) models  ## release a version with one switch (ENV=dev VERSION=2)
+	$(call deploy,bluegreen)
+deploy-rolling: $(STAMP) models  ## release a version in batches of replicas (ENV=dev VERSION=2)
+	$(call deploy,rolling)
+deploy-shadow: $(STAMP) models  ## try a version on copies of requests (ENV=dev VERSION=2)
+	$(call deploy,shadow)
+deploy-ab: $(STAMP) models  ## try a version on half of the users (ENV=dev VERSION=2)
+	$(call deploy,ab)
+
+.PHONY: status
+status: $(STAMP)  ## how the release of an environment is (ENV=dev ARGS='--watch')
+	@$(need-sluice)
+	@$(plugin) status $(ARGS)
+
+.PHONY: promote pause resume abort undo
+promote: $(STAMP)  ## go on past the step or gate it waits at (ENV=dev ARGS='--full')
+pause: $(STAMP)  ## hold the weight where it is (ENV=dev)
+resume: $(STAMP)  ## go on after a pause or a hold (ENV=dev)
+abort: $(STAMP)  ## all traffic back to stable now (ENV=dev)
+undo: $(STAMP)  ## back to the version before (ENV=dev ARGS='--to-revision REV')
+promote pause resume abort undo:
+	@$(need-release)
+	@$(plugin) $@ taxi $(ARGS)
 
 .PHONY: load-cluster
 load-cluster: $(STAMP)  ## the same by several pods in the cluster (RELEASE=name NAMESPACE=ns WORKERS=2 PROFILE= RATE= LENGTH= URL=)

@@ -49,11 +49,7 @@ _REVISION = _object(
     "One revision.",
     {
         "revision": _text("Its name; its objects are called NAME-REVISION."),
-        "role": {
-            "description": "What it is to the release.",
-            "type": "string",
-            "enum": ["stable", "candidate", "old", "variant"],
-        },
+        "role": _text("stable, candidate, old or variant."),
         "desired": _whole("Replicas that it should have."),
         "ready": _whole("Replicas that answer."),
         "message": _text("What is wrong with it, for people."),
@@ -94,7 +90,7 @@ RELEASE: Schema = _object(
             most=20,
             by="type",
         ),
-        "revisions": _list("Revisions that have objects.", _REVISION, most=100, by="revision"),
+        "revisions": _list("Revisions that have objects.", _REVISION, most=1_100, by="revision"),
         "history": _list("What happened last.", _NEWS, most=20),
         "routing": {
             "description": "What routers do, and what a new router starts from.",

@@ -6,7 +6,7 @@ Agent and Envoy are separate processes, so that the end of one does not stop the
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import envoy
@@ -30,7 +30,7 @@ def write_files(settings: Settings) -> None:
     """
     layout = settings.layout
     try:
-        layout.admin_socket.parent.mkdir(parents=True, exist_ok=True)
+        layout.admin_socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(f"{layout.root} cannot be written: {error.strerror}") from error
     replace_file(layout.bootstrap, orjson.dumps(bootstrap(layout, settings.listen)))
@@ -55,6 +55,9 @@ def envoy_argv(settings: Settings) -> tuple[str, ...]:
         "--disable-hot-restart",
         # Otherwise a misspelt field is silently ignored.
         "--reject-unknown-dynamic-fields",
+        # Bad answers to sticky users reach the agent before it is asked for its counts.
+        "--file-flush-interval-msec",
+        "200",
         "--drain-time-s",
         "5",
         "--drain-strategy",
@@ -99,14 +102,19 @@ def check_port_free(settings: Settings) -> None:
             ) from error
 
 
-def exec_envoy(settings: Settings) -> None:
+def exec_envoy(settings: Settings, before: Callable[[tuple[str, ...]], None]) -> None:
     """Become Envoy: the entry point of its container; does not return.
+
+    Args:
+        settings: Of this router.
+        before: Is told the command just before.
 
     Raises:
         StateError: a file cannot be written, or Envoy cannot be run.
     """
     write_files(settings)
     argv = envoy_argv(settings)
+    before(argv)
     try:
         os.execv(argv[0], argv)  # noqa: S606  # no shell wanted: signals must reach Envoy itself
     except OSError as error:

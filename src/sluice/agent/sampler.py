@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -10,10 +11,11 @@ import structlog
 from sluice.agent.counting import ArmKey, ArmTally, Counting
 from sluice.agent.ledger import Ledger
 from sluice.agent.reading import read_envoy
+from sluice.agent.users import BadUsers
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.names import ClusterName
 from sluice.errors import StateError, TransientError
-from sluice.nouns import Fragment, Purpose, RevisionId, Snapshot
+from sluice.nouns import ArmCounts, Fragment, Purpose, RevisionId, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +33,12 @@ class Sampler:
         admin: EnvoyAdmin,
         ledger_path: Path,
         fragments: Callable[[], Mapping[str, Fragment]],
+        users: BadUsers,
     ) -> None:
         self._name = name
         self._admin = admin
         self._fragments = fragments
+        self._users = users
         self._counting = Counting(Ledger.load(ledger_path))
         self._busy: frozenset[ClusterName] = frozenset()
         self._saved_s = time.monotonic()
@@ -48,6 +52,7 @@ class Sampler:
             TransientError: Envoy does not answer.
         """
         async with self._lock:
+            self._users.read()
             reading = await read_envoy(self._admin)
             self._read_s = now_s = time.monotonic()
             arms = self._counting.take(
@@ -87,10 +92,17 @@ class Sampler:
                 router=self._name,
                 epoch=epoch,
                 taken_ms=taken_ms,
-                arms=tuple(tally.noun(revision, purpose) for revision, purpose, tally in found),
+                arms=tuple(
+                    self._with_users(release, tally.noun(revision, purpose))
+                    for revision, purpose, tally in found
+                ),
             )
             for release, found in by_release.items()
         }
+
+    def _with_users(self, release: str, arm: ArmCounts) -> ArmCounts:
+        users = self._users.counts(release) if arm.purpose is Purpose.LIVE else None
+        return arm if users is None else replace(arm, users_bad=users.get(arm.revision, 0))
 
     def is_busy(self, name: ClusterName) -> bool:
         """Whether a cluster had requests under way at the last reading."""

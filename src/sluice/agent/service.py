@@ -24,6 +24,7 @@ from sluice.agent.rendering import Renderer
 from sluice.agent.sampler import Sampler
 from sluice.agent.settings import Settings
 from sluice.agent.store import FragmentStore
+from sluice.agent.users import BadUsers
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.dataplanes.envoyfiles import EnvoyFiles
 from sluice.errors import RoutingRefused, StateError, TransientError
@@ -71,6 +72,7 @@ async def running(settings: Settings, client: KubeClient | None = None) -> Async
             admin=admin,
             ledger_path=settings.layout.state / "ledger.json",
             fragments=lambda: agent.fragments,
+            users=BadUsers(settings.layout.bad_answers, lambda: _salts(agent)),
         )
         captures = Captures(
             router=settings.name,
@@ -121,6 +123,15 @@ def _capturing(agent: Agent, release: str) -> Routing | None:
     if fragment is None or fragment.routing.capture is None:
         return None
     return fragment.routing
+
+
+def _salts(agent: Agent) -> dict[str, str]:
+    """What users are hashed with, of releases whose users are sticky."""
+    return {
+        release: fragment.routing.sticky.salt
+        for release, fragment in agent.fragments.items()
+        if fragment.routing.sticky is not None
+    }
 
 
 async def _envoy_answers(admin: EnvoyAdmin) -> bool:

@@ -26,6 +26,9 @@ class Reading:
     """(requests, bad) by endpoint of the candidate; None: not told apart."""
     shielded: int
     """Candidate failures that the user did not see."""
+    users: tuple[int, int] | None
+    """Sticky users with their first bad answer, candidate's and stable's; None: requests are not
+    those of sticky users, or some router does not know them."""
     marks: tuple[Mark, ...]
     """Where the counters stand now."""
 
@@ -54,6 +57,7 @@ class _Sums:
 
     counts: list[list[int]]
     clients: list[int] = field(default_factory=lambda: [0, 0])
+    users: int | None = 0
     slower: list[int] = field(default_factory=list)
     """As ``Mark.slower``."""
 
@@ -63,6 +67,8 @@ class _Sums:
             sums[1] += bad
         self.clients[0] += gained.total
         self.clients[1] += gained.client_errors
+        if self.users is not None:
+            self.users = None if gained.users is None else self.users + gained.users
         if gained.slower:
             known = self.slower or [0] * len(gained.slower)
             self.slower = [a + b for a, b in zip(known, gained.slower, strict=True)]
@@ -114,6 +120,9 @@ def difference(
                 pods[name] = (total[0] + requests, total[1] + bad)
         elif arm.revision == poll.stable and arm.purpose is Purpose.LIVE:
             theirs.add(gained)
+    users = None
+    if poll.user_share is not None and ours.users is not None and theirs.users is not None:
+        users = (ours.users, theirs.users)
     return Reading(
         batches=tuple([_batch(a, b) for a, b in zip(ours.counts, theirs.counts, strict=True)]),
         clients=_batch(ours.clients, theirs.clients),
@@ -121,6 +130,7 @@ def difference(
         begun=begun,
         pods=pods if told_apart and pods else None,
         shielded=max(0, shielded),
+        users=users,
         marks=tuple(known.values()),
     )
 
@@ -167,6 +177,7 @@ def _mark(
         total=counts.total,
         client_errors=counts.client_errors,
         begun=counts.total + arm.active,
+        users=arm.users_bad,
         slower=(counts.timed, *(counts.slow[i] for i in columns)) if timed else (),
         pods=tuple((name, c.total, c.errors) for name, c in arm.endpoints.items()) if few else (),
     )
@@ -198,6 +209,11 @@ def _gained(objectives: Sequence[Objective], now: Mark, before: Mark | None) -> 
         slower = tuple([a - b for a, b in zip(now.slower, before.slower, strict=True)])
         if slower and not (min(slower) >= 0 and max(slower) == slower[0]):
             return None
+    users = now.users
+    if users is not None:
+        # An agent that was started again begins at zero; one that did not know them, now.
+        known = users if before.users is None else before.users
+        users = users - known if users >= known else users
     last = {name: (requests, bad) for name, requests, bad in before.pods}
     # An arm that was not read by endpoint last time does not know what they gained since.
     readable = bool(last) or before.total == 0
@@ -211,6 +227,7 @@ def _gained(objectives: Sequence[Objective], now: Mark, before: Mark | None) -> 
         total=total,
         client_errors=client_errors,
         begun=now.begun - before.begun,
+        users=users,
         slower=slower,
         pods=tuple([_pod_gained(pod, last.get(pod[0], (0, 0))) for pod in now.pods if readable]),
     )

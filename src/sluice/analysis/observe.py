@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sluice.analysis import checks, incident, order, pods, shares, sick
+from sluice.analysis import checks, incident, order, pods, shares, sick, users
 from sluice.analysis.average import combine
 from sluice.analysis.checks import Batch, Bets
 from sluice.analysis.counters import Reading, Unusable, difference, first_marks
@@ -127,6 +127,8 @@ class _Turn:
     young: frozenset[str]
     young_unknown: bool
     """Some endpoints are young and nobody knows what they answered."""
+    user_shares: tuple[float, ...]
+    """Shares of users that may have been in force; empty: requests are compared."""
 
     def judged(self, objective: Objective, batch: Batch) -> Batch:
         """Without endpoints that are being replaced."""
@@ -171,6 +173,7 @@ def _scored(
         spared=spared,
         young=young,
         young_unknown=bool(young) and reading.pods is None,
+        user_shares=users.remember(state.user_shares, poll.user_share) if reading.users else (),
     )
     steps = [
         _advance(objective, known, before, batch, turn)
@@ -179,7 +182,7 @@ def _scored(
         )
     ]
     separable = turn.comparing and turn.shared and not turn.young_unknown
-    comparable = separable and not turn.young_answered
+    comparable = separable and not turn.young_answered and not turn.user_shares
     clients, client_counts = state.clients, state.client_counts
     known_order = state.order
     if comparable and constants.clients_weight and reading.clients.compares:
@@ -199,13 +202,17 @@ def _scored(
         order=known_order,
         srm=known_srm,
         generation=poll.split.generation if poll.split else 0,
+        user_shares=turn.user_shares,
         taken_ms=poll.taken_ms,
         sick="",
         pods=_pods(config, constants, state, turn, steps),
     )
     average = combine(constants, after, shared=turn.shared)
-    if average >= constants.fail_at > after.peak:
-        well = sick.found(config, constants, after, poll, total=average, shared=turn.shared)
+    # Nobody knows which pod a user met: what users say cannot be blamed on one.
+    told = turn.shared and not turn.user_shares
+    blamed = average if told else combine(constants, after, shared=False)
+    if min(average, blamed) >= constants.fail_at > after.peak:
+        well = sick.found(config, constants, after, poll, total=average, shared=told)
         if well is not None:
             return well
     return replace(after, log_e=average, peak=max(after.peak, average))
@@ -261,6 +268,12 @@ def _advance(
     if judged and compared is not None and compared.n_candidate > 0:
         budget = score(budget, checks.budget_factors(known, compared), compared.n_candidate, ONCE)
     scored = compared is not None and compared.compares and turn.shared
+    if compared is not None and scored and turn.user_shares:
+        scored = False
+        # Counted whole: which of them met a young or a replaced pod is not known.
+        if objective.kind == "availability" and not (turn.young_answered or turn.spared):
+            factors = users.factors(known.ratios, turn.reading, turn.user_shares)
+            regression = score(regression, factors, compared.n_candidate, turn.restarts)
     if compared is not None and scored:
         factors = checks.comparison_factors(known.ratios, compared)
         regression = score(regression, factors, compared.n_candidate, turn.restarts)

@@ -11,7 +11,7 @@ from sluice.analysis.state import AnalysisState, Mark, ObjectiveState
 from sluice.errors import StateError
 from sluice.nouns import Purpose, RevisionId
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 def to_json(state: AnalysisState) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def to_json(state: AnalysisState) -> dict[str, Any]:
         "compares": state.compares,
         "shielded": state.shielded,
         "generation": state.generation,
+        "user_shares": list(state.user_shares),
         "taken_ms": state.taken_ms,
         "purpose": state.purpose,
         "sick": state.sick,
@@ -43,6 +44,7 @@ def to_json(state: AnalysisState) -> dict[str, Any]:
                 m.total,
                 m.client_errors,
                 m.begun,
+                m.users,
                 list(m.slower),
                 [list(pod) for pod in m.pods],
             ]
@@ -78,6 +80,7 @@ def from_json(record: Mapping[str, Any]) -> AnalysisState:
             log_e=float(record["log_e"]),
             peak=float(record["peak"]),
             generation=int(record["generation"]),
+            user_shares=tuple(float(share) for share in record["user_shares"]),
             taken_ms=int(record["taken_ms"]),
             purpose=Purpose(record["purpose"]),
             sick=str(record["sick"]),
@@ -95,7 +98,7 @@ def from_json(record: Mapping[str, Any]) -> AnalysisState:
 
 
 def _mark_from_json(entry: Any) -> Mark:
-    router, epoch, revision, purpose, counts, shielded, *sums, slower, pods = entry
+    router, epoch, revision, purpose, counts, shielded, *sums, users, slower, pods = entry
     total, client_errors, begun = (int(item) for item in sums)
     return Mark(
         router=str(router),
@@ -107,6 +110,7 @@ def _mark_from_json(entry: Any) -> Mark:
         total=total,
         client_errors=client_errors,
         begun=begun,
+        users=None if users is None else int(users),
         slower=tuple(int(item) for item in slower),
         pods=tuple((str(name), int(n), int(bad)) for name, n, bad in pods),
     )

@@ -31,6 +31,8 @@ class Judged:
     comparing: bool
     shared: bool
     """Requests are shared as routed."""
+    by_user: bool
+    """Users are sticky: they are compared by their first bad answer, and nothing else is."""
     silent: bool
     """No endpoint of the candidate is past its warm-up: nothing passes."""
 
@@ -61,17 +63,22 @@ def of_objective(
     if not judged.comparing:
         return
     invalid = VerdictKind.INVALID if not judged.shared else None
-    yield _fail_check(
-        "regression",
-        objective.name,
-        known.regression,
-        constants,
-        weight=regression_share,
-        limit=_ratio_limit(found, bets.ratios.allowed, constants.fail_at, above=True),
-        text=regression_text,
-        fires=judged.failed or dry,
-        instead=invalid,
-    )
+    if not judged.by_user or objective.kind == "availability":
+        limit = _ratio_limit(found, bets.ratios.allowed, constants.fail_at, above=True)
+        yield _fail_check(
+            "regression",
+            objective.name,
+            known.regression,
+            constants,
+            weight=regression_share,
+            # How many requests show a difference between users nobody can say.
+            limit=inf if judged.by_user else limit,
+            text=f"by users' first bad answer: {regression_text}"
+            if judged.by_user
+            else regression_text,
+            fires=judged.failed or dry,
+            instead=invalid,
+        )
     yield _non_inferiority(
         known,
         found,
@@ -91,7 +98,7 @@ def of_release(
     if not judged.comparing:
         return
     invalid = VerdictKind.INVALID if not judged.shared else None
-    if state.order is not None and constants.order_weight:
+    if state.order is not None and constants.order_weight and not judged.by_user:
         yield _fail_check(
             "latency-order",
             "latency",
@@ -103,7 +110,7 @@ def of_release(
             fires=judged.failed,
             instead=invalid,
         )
-    if constants.clients_weight:
+    if constants.clients_weight and not judged.by_user:
         yield _fail_check(
             "client-errors",
             "4xx",

@@ -100,6 +100,9 @@ class Poll:
     """Endpoints of the candidate that are older; 0 silences PASS."""
     split: Split | None = None
     """None: routers were changing, or users are sticky, so that shares prove nothing."""
+    user_share: float | None = None
+    """The candidate's share of the users of both arms, fraction, as it is to be now; None: requests
+    are drawn one by one, or one arm has no users."""
     problem: str = ""
     """Why nothing could be read; makes the verdict ``error`` and changes no e-value."""
     rate_rps: float | None = None
@@ -123,6 +126,8 @@ class Mark:
     client_errors: int = 0
     begun: int = 0
     """Requests that the router had sent here, ended or not."""
+    users: int | None = None
+    """Users whose first bad answer came from here; None: not known."""
     slower: tuple[int, ...] = ()
     """Timed answers, then those above each of ``Order.columns``; empty while there are none."""
     pods: tuple[tuple[str, int, int], ...] = ()
@@ -169,6 +174,8 @@ class AnalysisState:
     """Evidence that requests are not shared as routed."""
     generation: int = 0
     """Of ``Poll.split`` at the last used poll; 0: there was none."""
+    user_shares: tuple[float, ...] = ()
+    """``Poll.user_share`` of the last polls, the newest last; empty: requests are compared."""
     taken_ms: int = 0
     """Time of the last used poll; 0: none yet."""
     purpose: Purpose = Purpose.LIVE

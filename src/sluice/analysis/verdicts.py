@@ -34,6 +34,7 @@ def judge(
         failed=state.peak >= constants.fail_at,
         comparing=config.comparisons and state.compares and poll.purpose is Purpose.LIVE,
         shared=not shares.mismatch(state.srm),
+        by_user=bool(state.user_shares),
         silent=bool(poll.young) and poll.settled == 0,
     )
     evidence: list[Evidence] = []

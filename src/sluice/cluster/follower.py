@@ -225,7 +225,8 @@ class Follower:
         for ask in list(asked(obj, entry.consumed, self._candidate(key))):
             # Before the verb: the checkpoint that has its effect has this as well.
             entry.consumed = {**entry.consumed, ask.annotation: ask.value}
-            entry.command = {"id": ask.id, "outcome": "done", "message": ""}
+            what = f"{ask.verb} by {ask.body.by}" if ask.body.by else ask.verb
+            entry.command = {"id": ask.id, "outcome": "done", "message": what}
             try:
                 if ask.fault:
                     raise RefusedError(ask.fault)
@@ -235,8 +236,7 @@ class Follower:
                 note = f"{ask.verb or ask.annotation} refused: {error}"
                 self._news.say(key, reason="VerbRefused", note=note, warning=True)
             else:
-                who = f" by {ask.body.by}" if ask.body.by else ""
-                message = f"{ask.verb}{who}: {status.message}"
+                message = f"{what}: {status.message}"
                 entry.command = {"id": ask.id, "outcome": "done", "message": message}
             log.info("release.verb", release=key, verb=ask.verb, by=ask.body.by, **entry.command)
         self._waiting.pop(key, None)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice.dataplanes.badanswers import bad_answer_log
 from sluice.dataplanes.capturing import capture_cluster
 from sluice.dataplanes.resources import Resource, file_source, typed
 from sluice.dataplanes.routes import ROUTE_CONFIG
@@ -53,6 +54,11 @@ class Layout:
         return self.root / "run" / "capture.sock"
 
     @property
+    def bad_answers(self) -> Path:
+        """Where Envoy writes bad answers to sticky users, for the agent."""
+        return self.root / "run" / "bad-answers.log"
+
+    @property
     def state(self) -> Path:
         """What the agent remembers over its own restarts."""
         return self.root / "state"
@@ -71,8 +77,8 @@ class Listen:
 def bootstrap(layout: Layout, listen: Listen) -> Resource:
     """The bootstrap of a router.
 
-    No access log and no logger per attempt: together they cost a third of the request. No health
-    check filter either: the agent says whether the router is ready, draining included.
+    No log of every request and no logger per attempt: together they cost a third of the request.
+    No health check filter either: the agent says whether the router is ready, draining included.
     """
     connections = "envoy.extensions.resource_monitors.downstream_connections.v3"
     return {
@@ -132,6 +138,7 @@ def _connection_manager(layout: Layout) -> Resource:
                 "config_source": file_source(str(layout.routes)),
             },
             http_filters=[_router()],
+            access_log=[bad_answer_log(layout.bad_answers)],
             # The peer's address is the client's: x-forwarded-for is ours, x-request-id is replaced.
             use_remote_address=True,
             always_set_request_id_in_response=True,

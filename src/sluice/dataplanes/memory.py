@@ -37,6 +37,8 @@ class Pick:
     endpoint: Endpoint | None
     """None: the revision has no ready endpoint, and the answer is a 503."""
     purpose: Purpose
+    user: str | None = None
+    """Whom a sticky route gave it to; None: nobody's, or not sticky."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,8 @@ class MemoryDataPlane:
         self._errors: dict[str, str] = {}
         self._tallies: dict[ArmKey, Tally] = {}
         self._starts = 1
+        self._visitors = 0
+        self._failed: dict[str, tuple[str, set[str]]] = {}
         self.refuse_next: str = ""
         """When set, the next fragment is refused for this reason, as Envoy may do."""
         self.reachable: bool = True
@@ -152,11 +156,19 @@ class MemoryDataPlane:
         """
         served = self._served(release)
         routing = served.fragment.routing
-        arm = self._chosen(routing, headers or {}, host) or self._live(routing, user, rng)
+        chosen = self._chosen(routing, headers or {}, host)
+        if routing.sticky is None or chosen is not None:
+            user = None
+        elif user is None:
+            # Who has no name gets one, and is drawn by it.
+            self._visitors += 1
+            user = f"visitor {self._visitors} {rng.random()}"
+        arm = chosen or self._live(routing, user, rng)
         return Pick(
             revision=arm.revision,
             endpoint=self._next_endpoint(served, arm.revision),
             purpose=arm.purpose,
+            user=user,
         )
 
     def mirrors(self, release: str, *, rng: random.Random) -> tuple[Pick, ...]:
@@ -210,6 +222,8 @@ class MemoryDataPlane:
             tally.endpoints[pick.endpoint.name] = known + bare
         if shielded:
             tally.shielded += 1
+        elif one.errors and pick.user is not None and self._fails_first(release, pick.user):
+            tally.users_bad += 1
 
     def fragment(self, release: str) -> Fragment | None:
         """What is served of a release; None: nothing."""
@@ -226,7 +240,7 @@ class MemoryDataPlane:
                     epoch=str(self._starts),
                     taken_ms=self._clock.now_ms(),
                     arms=tuple(
-                        tally.noun(key[1], key[2])
+                        tally.noun(key[1], key[2], sticky=self._salt(release) is not None)
                         for key, tally in sorted(self._tallies.items())
                         if key[0] == release
                     ),
@@ -331,6 +345,23 @@ class MemoryDataPlane:
             return next(arm for arm in effective.live if arm.revision == revision)
         weights = [arm.weight_bp for arm in effective.live]
         return rng.choices(effective.live, weights)[0]
+
+    def _salt(self, release: str) -> str | None:
+        served = self._releases.get(release)
+        sticky = served.fragment.routing.sticky if served is not None else None
+        return sticky.salt if sticky is not None else None
+
+    def _fails_first(self, release: str, user: str) -> bool:
+        """Whether this is the user's first bad answer in the pass; he is remembered."""
+        salt = self._salt(release) or ""
+        known, users = self._failed.get(release, ("", set()))
+        if known != salt:
+            users = set()
+        self._failed[release] = (salt, users)
+        if user in users:
+            return False
+        users.add(user)
+        return True
 
     def _next_endpoint(self, served: _Served, revision: RevisionId) -> Endpoint | None:
         endpoints = served.fragment.endpoints.get(revision, ())

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
+from sluice.dataplanes.badanswers import user_metadata
 from sluice.dataplanes.clusters import METADATA, is_shielded
 from sluice.dataplanes.mirrors import SHADOW_HEADER, fraction, mirrored_millionths, mirrors
 from sluice.dataplanes.names import ClusterName, Use
@@ -193,9 +194,17 @@ def _with_cookie(
             "match": {**match, "headers": headers},
             "route": {**action, "hash_policy": _anonymous_policy(sticky)},
             "response_headers_to_add": [_new_cookie(sticky)],
+            "metadata": user_metadata(header="x-request-id"),
             **extra,
         }
+    if sticky is not None:
+        extra = {**extra, "metadata": _named_by(sticky)}
     yield {"match": match, "route": action, **extra}
+
+
+def _named_by(sticky: Sticky) -> Resource:
+    pattern = f"^{_cookie_pattern(sticky.cookie)}$" if sticky.cookie else ""
+    return user_metadata(header=sticky.header or "", cookie_pattern=pattern)
 
 
 def _chosen_route(routing: Routing, arm: Arm, match: Match | None) -> Iterator[Resource]:

@@ -12,15 +12,17 @@ class Tally:
     counts: Counts = field(default_factory=lambda: Counts(slow=(0,) * len(LATENCY_GRID_MS)))
     endpoints: dict[str, Counts] = field(default_factory=dict)
     shielded: int = 0
+    users_bad: int = 0
 
-    def noun(self, revision: RevisionId, purpose: Purpose) -> ArmCounts:
-        """The arm as a router gives it."""
+    def noun(self, revision: RevisionId, purpose: Purpose, *, sticky: bool) -> ArmCounts:
+        """The arm as a router gives it; ``sticky``: of a release that knows its users."""
         return ArmCounts(
             revision=revision,
             purpose=purpose,
             counts=self.counts,
             endpoints=dict(self.endpoints),
             shielded=self.shielded,
+            users_bad=self.users_bad if sticky and purpose is Purpose.LIVE else None,
         )
 
 

@@ -42,6 +42,7 @@ class _Arm(_Wire):
     endpoints: dict[Name, _Counts] = {}
     active: Count = 0
     shielded: Count = 0
+    users_bad: Count | None = None
 
 
 class _Snapshot(_Wire):
@@ -73,6 +74,7 @@ def _snapshot(snapshot: Snapshot) -> dict[str, object]:
             "endpoints": dict(arm.endpoints),
             "active": arm.active,
             "shielded": arm.shielded,
+            "users_bad": arm.users_bad,
         }
         for arm in snapshot.arms
     ]
@@ -119,6 +121,7 @@ def _arm(wire: _Arm) -> ArmCounts:
         endpoints={name: counts.noun() for name, counts in wire.endpoints.items()},
         active=wire.active,
         shielded=wire.shielded,
+        users_bad=wire.users_bad,
     )
 
 

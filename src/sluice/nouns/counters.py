@@ -75,6 +75,9 @@ class ArmCounts:
     """Requests in flight at this moment."""
     shielded: int = 0
     """Of ``counts.errors``: failures that the user did not see, because stable answered instead."""
+    users_bad: int | None = None
+    """Sticky users whose first bad answer in their pass came from here, cumulative; of live
+    requests. None: users are not sticky, or the router does not know them."""
     extra: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """(events, bad events) of objectives of kind ``query``, cumulative, by objective name."""
 

@@ -70,6 +70,7 @@ def asked(
         young=young,
         settled=len(ready.ready) - len(young) if ready is not None else 1,
         split=_split(state),
+        user_share=_user_share(state, candidate, stable),
         problem=view.problem,
         rate_rps=rates.highest_rps,
         interval_s=rates.longest_interval_s,
@@ -95,6 +96,15 @@ def _split(state: State) -> Split | None:
         return None
     shares = tuple((arm.revision, arm.weight_bp) for arm in routing.live)
     return Split(generation=state.generation, shares=shares)
+
+
+def _user_share(state: State, candidate: RevisionId, stable: RevisionId | None) -> float | None:
+    """The candidate's share of the users of both, fraction; None: users are not sticky."""
+    routing = state.routing
+    if routing is None or routing.sticky is None or stable is None:
+        return None
+    ours, theirs = (routing.weight_bp(revision) for revision in (candidate, stable))
+    return ours / (ours + theirs) if ours and theirs else None
 
 
 def judge(judging: Judging, state: AnalysisState) -> tuple[AnalysisState, Verdict]:

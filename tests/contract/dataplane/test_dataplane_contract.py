@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.contract.dataplane.rigs import Answer, Rig, fragment
+from tests.contract.dataplane.support import eventually
 
 from sluice.dataplanes.assignment import revision_for
 from sluice.errors import RoutingRefused
@@ -73,6 +74,52 @@ async def test_growing_weight_never_moves_a_user_back(rig: Rig) -> None:
         assert before <= now
         before = now
     assert before == set(users)
+
+
+async def test_a_user_with_bad_answers_is_counted_once_where_the_first_came_from(rig: Rig) -> None:
+    sticky = Sticky(header="x-user-id", salt="bad:1")
+    endpoints = await both(rig)
+    first = replace(routing("bad", 4_000), sticky=sticky)
+    await rig.plane.apply(fragment(first, endpoints))
+    users = [f"user-{index}" for index in range(40)]
+    ours = {user for user in users if revision_for(user, first) == V2}
+    rig.behave("v1", "ok")
+    rig.behave("v2", "500")
+    await rig.send(first, users=users * 3)
+    assert await users_bad(rig, "bad", V2, len(ours)) == len(ours)
+    rig.behave("v1", "503")
+    await rig.send(first, users=users)
+    assert await users_bad(rig, "bad", V1, 40 - len(ours)) == 40 - len(ours)
+    # Moved to the candidate, they have had their first bad answer already.
+    moved = replace(routing("bad", BP_TOTAL, generation=2), sticky=sticky)
+    await rig.plane.apply(fragment(moved, endpoints))
+    await rig.send(moved, users=[*users, "another"])
+    assert await users_bad(rig, "bad", V2, len(ours) + 1) == len(ours) + 1
+    # In another pass everybody begins anew.
+    again = replace(moved, generation=3, sticky=replace(sticky, salt="bad:2"))
+    await rig.plane.apply(fragment(again, endpoints))
+    await rig.send(again, users=users)
+    assert await users_bad(rig, "bad", V2, len(ours) + 41) == len(ours) + 41
+
+
+async def users_bad(rig: Rig, release: str, revision: RevisionId, wanted: int) -> int | None:
+    """Users counted at a revision, once they are as many as wanted; what is there otherwise."""
+
+    async def read() -> int | None:
+        arm = (await rig.metrics.read())[release][0].arm(revision)
+        return arm.users_bad if arm else None
+
+    return await eventually(read, lambda count: count is not None and count >= wanted)
+
+
+async def test_without_sticky_users_nobody_counts_them(rig: Rig) -> None:
+    value = routing("loose", 5_000)
+    await rig.plane.apply(fragment(value, await both(rig)))
+    rig.behave("v2", "500")
+    await rig.send(value, 20)
+    rig.behave("v2", "ok")
+    arm = (await rig.metrics.read())["loose"][0].arm(V2)
+    assert arm is None or arm.users_bad is None
 
 
 async def test_a_header_forces_an_arm_and_is_counted_apart(rig: Rig) -> None:

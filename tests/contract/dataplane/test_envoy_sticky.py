@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from tests.contract.dataplane.rigs import EnvoyRig, envoy_rig, fragment
-from tests.contract.dataplane.support import EnvoyProcess, Reply
+from tests.contract.dataplane.support import EnvoyProcess, Reply, eventually
 
 from sluice.dataplanes.assignment import revision_for
 from sluice.nouns import BP_TOTAL, Arm, Match, Purpose, RevisionId, Routing, Sticky
@@ -169,3 +169,61 @@ async def test_a_visitor_with_cookies_of_others_stays_where_the_first_answer_cam
         assert [version(reply) for reply in first] == expected
         again = await ask(rig, [{"cookie": f"theme=1; {cookie}"} for cookie in cookies])
         assert [version(reply) for reply in again] == expected
+
+
+@pytest.mark.parametrize(
+    ("sticky", "requests", "users"),
+    [
+        pytest.param(
+            Sticky(header="x-user-id", salt="bad:1"),
+            [as_header(index % 5) for index in range(15)],
+            5,
+            id="header",
+        ),
+        pytest.param(
+            Sticky(cookie="sluice_uid", salt="bad:2"),
+            [as_cookie(index % 4) for index in range(12)],
+            4,
+            id="cookie",
+        ),
+        pytest.param(
+            Sticky(header="x-user-id", cookie="sluice_uid", salt="bad:3"),
+            [*(as_header(index % 3) for index in range(9)), as_cookie(50), as_cookie(50)],
+            4,
+            id="header-before-cookie",
+        ),
+        pytest.param(
+            Sticky(cookie="sluice_uid", salt="bad:4"),
+            [{"cookie": "theme=dark"}] * 6,
+            6,
+            id="visitors",
+        ),
+        pytest.param(Sticky(header="x-user-id", salt="bad:5"), [{}] * 3, 0, id="nobody-named"),
+    ],
+)
+async def test_each_user_with_bad_answers_is_counted_once_however_he_is_named(
+    envoy: EnvoyProcess, sticky: Sticky, requests: list[dict[str, str]], users: int
+) -> None:
+    async with envoy_rig(envoy) as rig:
+        await start(rig, sticky, v2=BP_TOTAL, v1=0)
+        rig.behave("v2", "500")
+        before = lines(envoy)
+
+        async def logged() -> int:
+            return lines(envoy) - before
+
+        async def counted() -> int | None:
+            arm = (await rig.metrics.read())["sticky"][0].arm(V2)
+            return arm.users_bad if arm else None
+
+        assert await counted() == 0
+        replies = await ask(rig, requests)
+        assert {reply.status for reply in replies} == {500}
+        await eventually(logged, lambda count: count == len(requests))
+        assert await counted() == users
+
+
+def lines(envoy: EnvoyProcess) -> int:
+    """Bad answers that Envoy has written down."""
+    path = envoy.settings.layout.bad_answers
+    return len(path.read_bytes().splitlines()) if path.exists() else 0

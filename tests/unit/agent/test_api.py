@@ -12,6 +12,7 @@ from sluice.agent.callers import Callers
 from sluice.agent.captures import Captures
 from sluice.agent.core import Agent
 from sluice.agent.sampler import Sampler
+from sluice.agent.users import BadUsers
 from sluice.dataplanes.codec import encode_fragment
 from sluice.dataplanes.envoyadmin import EnvoyAdmin
 
@@ -26,6 +27,7 @@ async def api(agent: Agent, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             admin=admin,
             ledger_path=tmp_path / "ledger.json",
             fragments=lambda: agent.fragments,
+            users=BadUsers(tmp_path / "bad-answers.log", dict),
         )
         captures = Captures(
             router="router-0", routing_of=lambda _: None, now_s=lambda: 0.0, window_s=10.0

@@ -117,6 +117,7 @@ def serve(settings: Settings, faults: Faults) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=int(settings.grace_s),
     )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluice_router import probes
+from sluice_router import again, probes
 
 if TYPE_CHECKING:
     from sluice.agent.settings import Settings
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         missing = probes.ready() if given.command == "ready" else probes.alive()
         sys.stderr.write(f"{missing}\n" if missing else "")
         return 1 if missing else 0
+    if given.command == "envoy" and (argv := again.remembered()):
+        os.execv(argv[0], argv)  # noqa: S606  # no shell wanted: signals must reach Envoy itself
     return _run(given)
 
 
@@ -85,7 +87,9 @@ def _with(settings: "Settings", given: argparse.Namespace) -> int:
     from sluice.dataplanes.envoyfiles import replace_file
 
     if given.command == "envoy":
-        exec_envoy(settings)
+        layout = settings.layout
+        files = (layout.bootstrap, layout.clusters, layout.routes)
+        exec_envoy(settings, lambda argv: again.remember(layout.root, argv, files))
     if given.command == "drain":
         wait_s = settings.drain_wait_s if given.wait_s is None else given.wait_s
         cap_s = settings.drain_cap_s if given.cap_s is None else given.cap_s
