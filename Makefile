@@ -158,8 +158,16 @@ e2e-laptop: $(STAMP)  ## slow stories with real processes, real Envoy and real l
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m 'e2e and not cluster' tests/conformance $(ARGS)
 
 .PHONY: e2e
-e2e: $(STAMP)  ## what needs a cluster: that of the current kubeconfig (ARGS='-k platform')
-	@SLUICE_CLUSTER=required $(BIN)/pytest -q -m cluster tests/cluster tests/contract $(ARGS)
+e2e: $(STAMP)  ## the core of the stories on a kind cluster, which it makes where there is none
+	@$(MAKE) --no-print-directory cluster images install
+	@SLUICE_CLUSTER=required $(BIN)/pytest -q -n 3 --dist worksteal -m 'cluster and core and not alone' tests/cluster $(ARGS)
+	@SLUICE_CLUSTER=required $(BIN)/pytest -q -m 'cluster and core and alone' tests/cluster $(ARGS)
+
+.PHONY: e2e-all
+e2e-all: $(STAMP)  ## every story and every test that needs a cluster
+	@$(MAKE) --no-print-directory cluster images install
+	@SLUICE_CLUSTER=required $(BIN)/pytest -q -n 3 --dist worksteal -m 'cluster and not alone' tests/cluster tests/contract $(ARGS)
+	@SLUICE_CLUSTER=required $(BIN)/pytest -q -m 'cluster and alone' tests/cluster $(ARGS)
 
 .PHONY: conformance
 conformance: $(STAMP)  ## tell every conformance story in memory and keep what came of it
@@ -169,6 +177,12 @@ conformance: $(STAMP)  ## tell every conformance story in memory and keep what c
 .PHONY: conformance-laptop
 conformance-laptop: $(STAMP)  ## tell those for a laptop, and keep what was measured (ARGS='-k kills')
 	@CONFORMANCE_RESULTS=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/conformance/test_laptop.py $(ARGS)
+	@$(BIN)/python -m tools.generate
+
+.PHONY: conformance-cluster
+conformance-cluster: $(STAMP)  ## tell those for a cluster, and keep what was measured (ARGS='-k kills')
+	@CONFORMANCE_RESULTS=1 SLUICE_CLUSTER=required $(BIN)/pytest -q -n 3 --dist worksteal -m 'cluster and not alone' tests/cluster/test_stories.py $(ARGS)
+	@CONFORMANCE_RESULTS=1 SLUICE_CLUSTER=required $(BIN)/pytest -q -m 'cluster and alone' tests/cluster/test_stories.py $(ARGS)
 	@$(BIN)/python -m tools.generate
 
 .PHONY: check
@@ -219,6 +233,10 @@ bench-shadow: $(STAMP)  ## what mirroring adds for users with healthy, dead, slo
 .PHONY: bench-controller
 bench-controller: $(STAMP)  ## CPU and memory of one controller with 1,000 releases in mid-pass (ARGS='--quick')
 	@$(BIN)/python -m benchmarks.controller $(ARGS)
+
+.PHONY: bench-cluster
+bench-cluster: $(STAMP)  ## harm, speed, false aborts and idle cost on the cluster (ARGS='--only harm --rounds 2')
+	@$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 .PHONY: bench-model-api
 bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a bare app, MLServer and KServe
