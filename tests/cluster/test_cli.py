@@ -104,26 +104,28 @@ def test_a_release_goes_through_every_verb(cli: Cli, tmp_path: Path) -> None:
     second = files(tmp_path, cli.namespace, 2)
     assert "applied" in cli("deploy", *second)
     assert "unchanged" in cli("deploy", *second)
-    cli.until(120, phase="Progressing", weight_bp=500)
+    cli.until(240, phase="Progressing", weight_bp=2_500)
     candidate = cli.status()["candidate"]
     cli("pause")
-    cli.until(10, phase="Paused")
+    cli.until(60, phase="Paused")
     cli("resume", "taxi")
-    cli.until(10, phase="Progressing")
+    cli.until(60, phase="Progressing")
     cli("abort")
-    assert cli.until(10, phase="Aborted", weight_bp=0)["candidate"] == candidate
+    assert cli.until(60, phase="Aborted", weight_bp=0)["candidate"] == candidate
     cli("retry")
-    with cli.start("deploy", *second, "--wait", "--timeout", "3m") as waiting:
-        cli.until(120, phase="Progressing", weight_bp=500)
+    with cli.start("deploy", *second, "--wait", "--timeout", "8m") as waiting:
+        cli.until(240, phase="Progressing", weight_bp=2_500)
         cli("abort")
-        out, err = waiting.communicate(timeout=60)
+        out, err = waiting.communicate(timeout=180)
     assert waiting.returncode == ExitCode.FAILED, out + err
     cli("retry")
-    cli.until(120, weight_bp=500)
+    cli.until(240, weight_bp=2_500)
     cli("promote", "--full")
-    cli.until(30, stable=candidate, candidate=None)
+    cli.until(60, stable=candidate, candidate=None)
     cli("undo", "--to-revision", stable)
-    cli.until(60, stable=stable)
+    # within keepWarm it is stable again at once, later a pass to it begins
+    back = cli.status()
+    assert stable in (back["stable"], back["candidate"])
     decisions = json.loads(cli("history", "-o", "json"))
     assert [item["kind"] for item in decisions if item["kind"] in ("Promoted", "Aborted")]
     assert "recomputed from the kept decisions" in cli("explain", "--replay", "--pass", "2")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sluice.agent.settings import Settings
 
 EXIT_FAILED = 69
+QUIET_S = 1.0
+"""A pod ends when nobody has come for a second."""
 EXIT_USAGE = 64
 
 
@@ -107,7 +109,7 @@ async def _drain(settings: "Settings", wait_s: float, cap_s: float) -> int:
     from sluice.dataplanes.envoyadmin import EnvoyAdmin
 
     async with EnvoyAdmin(settings.layout.admin_socket) as admin:
-        active = await drain(admin, wait_s=wait_s, cap_s=cap_s)
+        active = await drain(admin, wait_s=wait_s, cap_s=cap_s, quiet_s=QUIET_S)
     if active:
         sys.stderr.write(f"sluice-router: {active} requests still under way after {cap_s:g} s\n")
     return 0

@@ -65,6 +65,7 @@ def seen(obj: Object, *, name: str, now_ms: int) -> Seen:
         message=said_here(status.message),
         next=said_here(status.next),
         problems=tuple(dict.fromkeys(map(said_here, problems))),
+        decisions=status.decisions or decisions,
     )
     return Seen(status=called, decisions=decisions)
 
