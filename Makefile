@@ -92,6 +92,35 @@ cluster-down:  ## delete the kind cluster and everything in it (KIND_CLUSTER=slu
 
 CONTEXT ?= kind-$(KIND_CLUSTER)
 ENV ?= dev
+SYSTEM_NAMESPACE ?= sluice-system
+VALUES ?= k8s/values/$(ENV).yaml
+need-helm = $(call need,helm,install Helm (https://helm.sh/docs/intro/install)) && $(call need,kubectl,install kubectl (https://kubernetes.io/docs/tasks/tools))
+cluster-answers = kubectl --context $(CONTEXT) get --raw=/readyz >/dev/null 2>&1 || { echo "make: no cluster answers in context $(CONTEXT): 'make cluster' first, or set CONTEXT" >&2; exit 1; }
+# A kind node cannot pull what was never pushed: say it now, not after minutes of waiting.
+kind-node = $(KIND_CLUSTER)-control-plane
+images-are-there = [[ '$(CONTEXT)' != kind-$(KIND_CLUSTER) ]] || for name in controller router; do docker exec $(kind-node) ctr -n k8s.io images ls -q 2>/dev/null | grep -qx "docker.io/sluice/$$name:$(IMAGE_TAG)" || { echo "make: the cluster has no image sluice/$$name:$(IMAGE_TAG): 'make images' first" >&2; exit 1; }; done
+# The same tag can be another image: then, and only then, pods are replaced.
+image-id = $$(docker image inspect -f '{{.Id}}' sluice/$(1):$(IMAGE_TAG) 2>/dev/null || true)
+of-image = --set-string $(1).image.tag=$(IMAGE_TAG) --set-string $(1).podAnnotations."sluice\.dev/image-id"="$(call image-id,$(1))"
+
+.PHONY: install
+install:  ## controller, router and custom resources, new or upgraded (ENV=dev|staging|production IMAGE_TAG= CONTEXT= VALUES=file ARGS=)
+	@$(need-helm)
+	@$(cluster-answers)
+	@$(images-are-there)
+	@kubectl --context $(CONTEXT) create namespace $(SYSTEM_NAMESPACE) --dry-run=client -o yaml | kubectl --context $(CONTEXT) apply -f - >/dev/null 2>&1
+	@kubectl --context $(CONTEXT) label --overwrite namespace $(SYSTEM_NAMESPACE) pod-security.kubernetes.io/enforce=restricted >/dev/null
+	@helm upgrade --install sluice charts/sluice --kube-context $(CONTEXT) --namespace $(SYSTEM_NAMESPACE) --take-ownership \
+	  -f $(VALUES) $(call of-image,controller) $(call of-image,router) --wait --timeout 5m $(ARGS)
+
+.PHONY: uninstall
+uninstall:  ## take controller and router away again; definitions stay (CONTEXT= FORCE=1: although there are Releases)
+	@$(need-helm)
+	@$(cluster-answers)
+	@if [[ -z "$(FORCE)" && -n "$$(kubectl --context $(CONTEXT) get releases.sluice.dev -A -o name 2>/dev/null)" ]]; then \
+	  echo "make: there are Releases, which nobody would route to: 'kubectl delete releases --all -A' first, or FORCE=1" >&2; exit 1; fi
+	@helm uninstall sluice --kube-context $(CONTEXT) --namespace $(SYSTEM_NAMESPACE) --ignore-not-found --wait
+
 VERSION ?= 2
 NAMESPACE ?= taxi-$(ENV)
 IMAGE ?= sluice/model-api:$(IMAGE_TAG)

@@ -24,7 +24,6 @@ from sluice.cluster.wanted import Wanted
 from sluice.engine.state import Mode
 from sluice.errors import (
     RefusedError,
-    SluiceError,
     SpecError,
     StateError,
     TransientError,
@@ -142,7 +141,7 @@ class Follower:
             except (TransientError, StateError) as error:
                 log.warning("release.not_followed", release=key, problem=str(error))
                 self._again(key)
-            except SluiceError as error:
+            except RefusedError as error:
                 self._say(key, "Refused", str(error))
                 self._again(key)
             except Exception as error:  # one broken release must not stop the others
@@ -230,6 +229,8 @@ class Follower:
             try:
                 if ask.fault:
                     raise RefusedError(ask.fault)
+                if key not in self._loop.releases:
+                    raise RefusedError("the release has never run: see its condition Accepted")
                 status = await self._loop.command(key, event_of(ask.verb, ask.body))
             except (RefusedError, UnknownRelease) as error:
                 entry.command = {"id": ask.id, "outcome": "refused", "message": str(error)}

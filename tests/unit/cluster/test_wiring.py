@@ -11,14 +11,15 @@ from pydantic import SecretStr, ValidationError
 from tests.unit.cluster.world import release
 
 from sluice.cluster.counted import NothingCaptured
+from sluice.cluster.extras import Described
 from sluice.cluster.hosts import Hosts
 from sluice.cluster.parts import Parts
+from sluice.cluster.routers import Routers
 from sluice.cluster.settings import Settings
 from sluice.cluster.shelf import shelf_of
 from sluice.cluster.wanted import Wanted, checked, wanted
 from sluice.cluster.wiring import Clients, parts_of
 from sluice.errors import SpecError, TransientError
-from sluice.hooks.memory import MemoryJobs
 from sluice.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
 from sluice.nouns import Capabilities
 from sluice.testing.clock import VirtualClock
@@ -57,7 +58,7 @@ async def rig(**settings: Any) -> AsyncIterator[Rig]:
         objects=api.client(), doors=api.client(), status=api.client(), lease=api.client()
     )
     made = Settings(token=SecretStr("t"), **settings)
-    async with parts_of(made, clients, VirtualClock(), lambda: 7, MemoryJobs({})) as parts:
+    async with parts_of(made, clients, VirtualClock(), lambda: 7) as parts:
         assert parts.prepare is not None
         await parts.prepare()
         yield Rig(api=api, clients=clients, parts=parts)
@@ -155,3 +156,21 @@ async def _once(keep: Any) -> None:
     await asyncio.sleep(0.2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_router_that_starts_is_no_problem_and_one_that_never_does_is() -> None:
+    api = MemoryApi()
+    routers = Routers(Settings(token=SecretStr("t")), api.client(), api.client(), Described())
+    await routers.start()
+    pod = POD.new("router-a", "sluice-system", spec={"containers": []})
+    pod["metadata"]["labels"] = LABELS
+    await api.client().create(pod)
+    async with asyncio.timeout(5):
+        while not routers._pods.unreachable():  # noqa: ASYNC110  # the watch tells nobody outside
+            await asyncio.sleep(0.01)
+    routers.look(100.0)
+    assert routers.problems(KEY) == ()
+    routers.look(161.0)
+    assert len(routers.problems(KEY)) == 1
+    assert "router-a" in routers.problems(KEY)[0]
+    await routers.close()
