@@ -2,9 +2,10 @@
 
 ``PORT``; ``POD``, the name of the replica; ``FAULTS`` names a JSON file that is read again whenever
 it changes: ``error_rate`` (share of answers that are 500), ``pod_error_rate`` (the same, of the
-first replica only), ``latency_ms`` (added to a ``slow_rate`` of all answers, in the first
-``cold_s`` only when that is given), ``start_s`` (time until ``/ready`` says so). ``/ready`` has no
-other fault. SIGTERM finishes what has begun and leaves.
+first replica only), ``wrong_rate`` (share of answers that say something else), ``latency_ms``
+(added to a ``slow_rate`` of all answers, in the first ``cold_s`` only when that is given),
+``start_s`` (time until ``/ready`` says so), ``buys`` (share of users of whom the file ``OUTCOMES``
+is told a good outcome). ``/ready`` has no other fault. SIGTERM finishes what has begun and leaves.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Faults:
         self.slow_rate = 1.0
         self.cold_s = 0.0
         self.start_s = 0.0
+        self.wrong_rate = 0.0
+        self.buys = 0.1
 
     def read(self) -> None:
         try:
@@ -50,6 +53,8 @@ class Faults:
             self.slow_rate = value.get("slow_rate", 1.0)
             self.cold_s = value.get("cold_s", 0.0)
             self.start_s = value.get("start_s", 0.0)
+            self.wrong_rate = value.get("wrong_rate", 0.0)
+            self.buys = value.get("buys", 0.1)
 
     def delay_s(self) -> float:
         age_s = time.monotonic() - BEGAN_S
@@ -60,6 +65,16 @@ class Faults:
 
 
 FAULTS = Faults(os.environ.get("FAULTS", ""))
+OUTCOMES = os.environ.get("OUTCOMES", "")
+
+
+def tell(user: str) -> None:
+    """Write down what became of a user: one short line, which no other replica's breaks."""
+    outcome = float(RANDOM.random() < FAULTS.buys)
+    known = {"at": int(time.time() * 1000), "revision": os.environ.get("SLUICE_REVISION", "")}
+    line = json.dumps({"user": user, "outcome": outcome, **known})
+    with open(OUTCOMES, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 class Connection(asyncio.Protocol):
@@ -84,11 +99,13 @@ class Connection(asyncio.Protocol):
         head, end, rest = self.buffer.partition(b"\r\n\r\n")
         if not end or self.waiting:
             return
-        length = 0
+        length, user = 0, ""
         for line in head.split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
+            elif name.lower() == b"x-user-id":
+                user = value.decode().strip()
         if len(rest) < length:
             return
         self.buffer = rest[length:]
@@ -98,6 +115,8 @@ class Connection(asyncio.Protocol):
             self.answer(b"503 Service Unavailable" if early else b"200 OK")
             return
         FAULTS.read()
+        if OUTCOMES and user:
+            tell(user)
         bad = FAULTS.error_rate and RANDOM.random() < FAULTS.error_rate
         status = b"500 Internal Server Error" if bad else b"200 OK"
         delay_s = FAULTS.delay_s()
@@ -111,9 +130,11 @@ class Connection(asyncio.Protocol):
         self.waiting = False
         last = LEAVING.is_set()
         connection = b"close" if last else b"keep-alive"
+        wrong = FAULTS.wrong_rate and RANDOM.random() < FAULTS.wrong_rate
+        body = b'{"minutes": 99.0}' if wrong else b'{"minutes": 12.5}'
         self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\ncontent-length: 2\r\nconnection: "
-            + connection + b"\r\n\r\nok"
+            b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\ncontent-length: "
+            + str(len(body)).encode() + b"\r\nconnection: " + connection + b"\r\n\r\n" + body
         )  # fmt: skip
         if last:
             self.transport.close()
