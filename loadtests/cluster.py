@@ -107,7 +107,8 @@ def write(run: Run, namespace: str, folder: Path, component: Path = COMPONENT) -
     The component's files are copied: kustomize reads nothing from above its own folder.
     """
     shutil.copytree(component, folder / "component")
-    files = {"profile.yaml": run.profile.read_text(encoding="utf-8")}
+    profile = {"name": run.profile.stem, **yaml.safe_load(run.profile.read_text(encoding="utf-8"))}
+    files = {"profile.yaml": yaml.safe_dump(profile, sort_keys=False)}
     if run.slo:
         texts = [Path(name).read_text(encoding="utf-8") for name in run.slo]
         files["slo.yaml"] = "\n---\n".join(texts)
@@ -232,7 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m loadtests.cluster", description=__doc__)
     add_common(parser)
     add = parser.add_argument
-    add("--release", default="taxi", help="its Service is the target (default %(default)s)")
+    add(
+        "--release",
+        default="taxi",
+        help="its Service in the namespace is the target (default %(default)s)",
+    )
     add("--namespace", "-n", default="default", help="of pods and Service (default %(default)s)")
     add("--context", default="", help="of the kubeconfig; left out: the current one")
     add("--image", default="sluice/loadtest:0.1.0", help="of master and workers")
@@ -266,7 +271,7 @@ def _run(options: argparse.Namespace) -> int:
     locustfile = get("locustfile").absolute()
     ours = locustfile == HERE / "locustfile.py"
     run = Run(
-        target=get("url") or f"http://{get('release')}",
+        target=get("url") or f"http://{get('release')}.{get('namespace')}",
         workers=get("workers"),
         image=get("image"),
         profile=named if named.exists() else Path(get("profile")),

@@ -21,8 +21,8 @@ and column: `situations/canary/dead`.
 
 These tables are from the simulated run: the real loop, engine and checks on a platform and a
 router in memory, 40 or 50 requests a second, a look at the counters every second, the same random
-numbers each time. Many of the stories run with real processes and real Envoy too; their results
-are at the end of the page.
+numbers each time. Many of the stories run with real processes and real Envoy too, on a laptop and
+on a Kubernetes cluster; their results are at the end of the page.
 """
 
 _TITLES = {
@@ -43,33 +43,46 @@ _TITLES = {
     ),
     "edits": ("Edits in mid-release", "What changed files do to a pass that is on its way."),
 }
-_LAPTOP = """
-## On a laptop
-
-The same stories with real processes, real Envoy and real load, beside the simulated run. Seconds
-depend on the machine (this was a shared one with 2 cores); looks that come late cost harm. Written
-by `make conformance-laptop`.
+_REAL = {
+    "laptop": (
+        "on a laptop",
+        "Real processes, real Envoy and real load. Written by `make conformance-laptop`.",
+    ),
+    "cluster": (
+        "on a cluster",
+        "A kind cluster with a control plane and two workers, two routers, two controllers, pods, "
+        "and load from locust in a pod of its own. Written by `make conformance-cluster`.",
+    ),
+}
+"""Worlds beside the memory: their heading, and what they are."""
+_BESIDE = """
+The same stories, beside the simulated run. Seconds depend on the machine (this was a shared one
+with 2 cores); looks that come late cost harm.
 """
 
 
 def page() -> str:
     """The text of ``docs/reference/conformance.md``."""
     memory = _read("memory")
-    laptop = _read("laptop")
-    lost = sum(row["lost"] for row in memory.values())
-    real = sum(row["lost"] for row in laptop.values())
-    seen = f" {len(laptop)} of them on a laptop: {real} lost." if laptop else ""
-    parts = [
-        _PAGE,
-        f"\n{len(memory)} stories in memory: {lost} requests lost.{seen}\n",
-    ]
+    real = {world: rows for world in _REAL if (rows := _read(world))}
+    seen = "".join(
+        f" {len(rows)} of them {_REAL[world][0]}: {_lost(rows)} lost."
+        for world, rows in real.items()
+    )
+    parts = [_PAGE, f"\n{len(memory)} stories in memory: {_lost(memory)} requests lost.{seen}\n"]
     for group, (title, text) in _TITLES.items():
         parts.append(f"\n## {title}\n\n{text}\n\n")
         parts.extend(_tables(group, memory))
-    if laptop:
-        parts.append(_LAPTOP + "\n")
-        parts.extend(_beside(memory, laptop))
+    if real:
+        parts.append(f"\n## With real parts\n{_BESIDE}\n")
+        parts += [f"- *{_REAL[world][0]}*: {_REAL[world][1]}\n" for world in real]
+        parts.append("\n")
+        parts.extend(_beside(memory, real))
     return "".join(parts)
+
+
+def _lost(rows: Mapping[str, Mapping[str, Any]]) -> int:
+    return sum(row["lost"] for row in rows.values())
 
 
 def _read(world: str) -> dict[str, dict[str, Any]]:  # rows as JSON
@@ -94,11 +107,15 @@ def _tables(group: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
 
 
 def _beside(
-    memory: Mapping[str, Mapping[str, Any]], laptop: Mapping[str, Mapping[str, Any]]
+    memory: Mapping[str, Mapping[str, Any]],
+    real: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> Iterable[str]:
-    yield _line("story", "in memory", "on a laptop") + _line("---", "---", "---")
-    for name in (name for name in memory if name in laptop):
-        yield _line(f"`{name}`", _cell(memory[name]), _cell(laptop[name]))
+    heads = [_REAL[world][0] for world in real]
+    yield _line("story", "in memory", *heads) + _line(*["---"] * (len(heads) + 2))
+    for name, row in memory.items():
+        if any(name in rows for rows in real.values()):
+            cells = (_cell(rows.get(name)) for rows in real.values())
+            yield _line(f"`{name}`", _cell(row), *cells)
 
 
 def _group(name: str) -> str:

@@ -129,7 +129,12 @@ def _used(documents: Documents) -> None:
     lint(documents)
     for release in documents.releases:
         policy = documents.policy_of(release)
-        to_plan(release, policy)
+        try:
+            to_plan(release, policy)
+        except SpecError as error:
+            # A stage that would move users back is known with its policy only: `lint` plans, too.
+            _said(error)
+            continue
         analysis_settings(release, policy, documents.slos)
         assert revision_of(release) == revision_of(
             again.releases[documents.releases.index(release)]
@@ -241,7 +246,9 @@ def _shape(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _shape(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [_shape(child) for child in value]
+        below = [_shape(child) for child in value]
+        # `status: [204]` and `status: 204` are the same, and the second is how it is written back.
+        return None if below == [None] else below
     return None
 
 

@@ -89,9 +89,7 @@ def router(namespace: str) -> dict[str, Any]:
             "imagePullPolicy": "IfNotPresent",
             "args": [name],
             "securityContext": RESTRICTED,
-            "lifecycle": {
-                "preStop": {"exec": {"command": ["sluice-router", "drain", "--wait-s", "2"]}}
-            },
+            "lifecycle": {"preStop": {"exec": {"command": ["sluice-router", "drain"]}}},
             "env": [
                 {"name": "SLUICE_ROUTER_TOKEN", "value": "t"},
                 {"name": "SLUICE_ROUTER_CLUSTER", "value": "true"},

@@ -22,8 +22,9 @@ def test_every_scenario_is_kept_once_and_nothing_else() -> None:
     assert set(names) == set(KEPT), f"`{UPDATE}`"
 
 
-def test_what_a_laptop_measured_is_of_stories_told_there() -> None:
-    assert set(read("laptop")) <= {item.name for item in SCENARIOS if item.laptop}
+@pytest.mark.parametrize("world", ["laptop", "cluster"])
+def test_what_was_measured_with_real_parts_is_of_stories_told_there(world: str) -> None:
+    assert set(read(world)) <= {item.name for item in SCENARIOS if item.laptop}
 
 
 def test_every_end_says_what_it_is() -> None:

@@ -1,11 +1,13 @@
 """A model server that costs next to nothing, for stories with hundreds of requests per second.
 
-``PORT``; ``POD``, the name of the replica; ``FAULTS`` names a JSON file that is read again whenever
-it changes: ``error_rate`` (share of answers that are 500), ``pod_error_rate`` (the same, of the
-first replica only), ``wrong_rate`` (share of answers that say something else), ``latency_ms``
-(added to a ``slow_rate`` of all answers, in the first ``cold_s`` only when that is given),
-``start_s`` (time until ``/ready`` says so), ``buys`` (share of users of whom the file ``OUTCOMES``
-is told a good outcome). ``/ready`` has no other fault. SIGTERM finishes what has begun and leaves.
+``PORT``; ``HOST``, the address to listen on; ``POD``, the name of the replica; ``FAULTS`` names a
+JSON file that is read again whenever it changes, or the URL of one that is asked twice a second:
+``error_rate`` (share of answers that are 500), ``pod_error_rate`` (the same, of the first replica
+only), ``wrong_rate`` (share of answers that say something else), ``latency_ms`` (added to a
+``slow_rate`` of all answers, in the first ``cold_s`` only when that is given), ``start_s`` (time
+until ``/ready`` says so), ``buys`` (share of users of whom the file ``OUTCOMES`` is told a good
+outcome). ``/ready`` has no other fault. ``/last``: when the newest of all other requests came, UNIX
+seconds. SIGTERM finishes what has begun and leaves.
 """
 
 import asyncio
@@ -14,8 +16,10 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 
+ASK_S = 0.5
 BEGAN_S = time.monotonic()
 RANDOM = random.Random(os.getpid())
 OPEN: set["Connection"] = set()
@@ -39,22 +43,41 @@ class Faults:
         self.buys = 0.1
 
     def read(self) -> None:
+        if "://" in self.path:
+            return  # a thread asks: an answer must not wait for it
         try:
             changed = os.stat(self.path).st_mtime_ns
         except OSError:
             return
         if changed != self.seen:
             with open(self.path, encoding="utf-8") as file:
-                value = json.load(file)
+                self.take(json.load(file))
             self.seen = changed
-            pod_rate = value.get("pod_error_rate", 0.0) if self.first else 0.0
-            self.error_rate = max(value.get("error_rate", 0.0), pod_rate)
-            self.latency_s = value.get("latency_ms", 0.0) / 1000
-            self.slow_rate = value.get("slow_rate", 1.0)
-            self.cold_s = value.get("cold_s", 0.0)
-            self.start_s = value.get("start_s", 0.0)
-            self.wrong_rate = value.get("wrong_rate", 0.0)
-            self.buys = value.get("buys", 0.1)
+
+    def ask(self) -> None:
+        """Once from the URL; what cannot be had changes nothing."""
+        import urllib.request  # costs more than all the rest, and a laptop has files
+
+        try:
+            with urllib.request.urlopen(self.path, timeout=2) as answer:  # noqa: S310  # ours
+                self.take(json.load(answer))
+        except (OSError, ValueError):
+            return
+
+    def ask_on(self) -> None:
+        while True:
+            time.sleep(ASK_S)
+            self.ask()
+
+    def take(self, value: dict[str, float]) -> None:
+        pod_rate = value.get("pod_error_rate", 0.0) if self.first else 0.0
+        self.error_rate = max(value.get("error_rate", 0.0), pod_rate)
+        self.latency_s = value.get("latency_ms", 0.0) / 1000
+        self.slow_rate = value.get("slow_rate", 1.0)
+        self.cold_s = value.get("cold_s", 0.0)
+        self.start_s = value.get("start_s", 0.0)
+        self.wrong_rate = value.get("wrong_rate", 0.0)
+        self.buys = value.get("buys", 0.1)
 
     def delay_s(self) -> float:
         age_s = time.monotonic() - BEGAN_S
@@ -79,6 +102,8 @@ def tell(user: str) -> None:
 
 class Connection(asyncio.Protocol):
     """One request after the other; a body is read by its Content-Length and ignored."""
+
+    last_s = 0.0
 
     def __init__(self) -> None:
         self.buffer = b""
@@ -109,11 +134,16 @@ class Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         self.buffer = rest[length:]
-        if head.split(b" ", 2)[1] == b"/ready":
+        path = head.split(b" ", 2)[1]
+        if path == b"/last":
+            self.answer(b"200 OK", repr(Connection.last_s).encode())
+            return
+        if path == b"/ready":
             FAULTS.read()
             early = time.monotonic() - BEGAN_S < FAULTS.start_s
             self.answer(b"503 Service Unavailable" if early else b"200 OK")
             return
+        Connection.last_s = time.time()
         FAULTS.read()
         if OUTCOMES and user:
             tell(user)
@@ -126,12 +156,12 @@ class Connection(asyncio.Protocol):
         else:
             self.answer(status)
 
-    def answer(self, status: bytes) -> None:
+    def answer(self, status: bytes, body: bytes = b"") -> None:
         self.waiting = False
         last = LEAVING.is_set()
         connection = b"close" if last else b"keep-alive"
         wrong = FAULTS.wrong_rate and RANDOM.random() < FAULTS.wrong_rate
-        body = b'{"minutes": 99.0}' if wrong else b'{"minutes": 12.5}'
+        body = body or (b'{"minutes": 99.0}' if wrong else b'{"minutes": 12.5}')
         self.transport.write(
             b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\ncontent-length: "
             + str(len(body)).encode() + b"\r\nconnection: " + connection + b"\r\n\r\n" + body
@@ -146,7 +176,11 @@ class Connection(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", int(os.environ["PORT"]))
+    if "://" in FAULTS.path:
+        FAULTS.ask()
+        threading.Thread(target=FAULTS.ask_on, daemon=True).start()
+    host = os.environ.get("HOST", "127.0.0.1")
+    server = await loop.create_server(Connection, host, int(os.environ["PORT"]))
     loop.add_signal_handler(signal.SIGTERM, LEAVING.set)
     sys.stdout.write(f"serving {os.environ.get('VERSION', '')}\n")
     sys.stdout.flush()

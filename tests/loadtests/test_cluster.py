@@ -57,6 +57,7 @@ def rendered(tmp_path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 def test_what_is_applied_holds_what_was_asked_for(rendered: Any) -> None:
     files = rendered["ConfigMap", "loadtest"]["data"]
     assert set(files) == {"profile.yaml", "slo.yaml", "rows.jsonl"}
+    assert yaml.safe_load(files["profile.yaml"])["name"] == "constant"
     settings = rendered["ConfigMap", "loadtest-settings"]["data"]
     assert (settings["TARGET"], settings["WORKERS"], settings["RATE"]) == ("http://taxi", "3", "40")
     workers = rendered["Job", "loadtest-workers"]["spec"]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import pytest
 
@@ -22,11 +23,15 @@ async def reach() -> KubeClient:
         client = KubeClient.connect(qps=50)
         await client.version()
     except SluiceError as error:
-        reason = f"no cluster: {error}"
-        if os.environ.get("SLUICE_CLUSTER") == "required":
-            pytest.fail(f"{reason}; SLUICE_CLUSTER=required")
-        pytest.skip(reason)
+        unavailable(f"no cluster: {error}")
     return client
+
+
+def unavailable(reason: str) -> NoReturn:
+    """What the test needs is not there: it is skipped and says so, or fails where it must run."""
+    if os.environ.get("SLUICE_CLUSTER") == "required":
+        pytest.fail(f"{reason}; SLUICE_CLUSTER=required")
+    pytest.skip(reason)
 
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"

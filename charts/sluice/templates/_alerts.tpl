@@ -29,7 +29,7 @@ groups:
       {{- end }}
     annotations:
       summary: '{{ "{{ $labels.release }}" }} burns its error budget over {{ index $burn 3 }} times too fast (over {{ index $burn 1 }})'
-      description: 'Objective: {{ $rule.objective }} of requests answered below 500. Who aborts? kubectl get releases -A says whether a candidate has requests.'
+      description: 'Objective: {{ $rule.objective }} of requests answered below 500. kubectl get releases -A says whether a candidate has requests; abort gives them back.'
   {{- end }}
 - name: sluice-system
   rules:
@@ -38,6 +38,18 @@ groups:
       "expr" (printf "absent(up{job=\"%s-controller\"} == 1)" $name)
       "summary" "No controller answers: routers keep their weights until leases end, then stable has every request"
       "do" (printf "kubectl -n %s get pods -l app.kubernetes.io/component=controller" .Release.Namespace))
+    (dict "name" "SluiceNoLeader" "severity" "page" "for" "2m"
+      "expr" "absent(sluice_controller_leader == 1)"
+      "summary" "No controller leads: nothing is decided, and the leases of candidates run out"
+      "do" (printf "kubectl -n %s get lease sluice-controller -o yaml" .Release.Namespace))
+    (dict "name" "SluicePollsFail" "severity" "ticket" "for" "5m"
+      "expr" "sum(rate(sluice_controller_polls_failed_total[5m])) > 0.1"
+      "summary" "Counters of routers cannot be read: releases hold, because what is not measured is not promoted"
+      "do" "The controller's log names the router and the reason")
+    (dict "name" "SluiceSlow" "severity" "ticket" "for" "10m"
+      "expr" "histogram_quantile(0.99, sum by (le) (rate(sluice_controller_turn_seconds_bucket[5m]))) > 1"
+      "summary" "One look at all releases takes over a second: bad candidates are turned back late"
+      "do" "Give the controller more CPU (controller.resources), or lengthen poll in the policies")
     (dict "name" "SluiceLeaseExpired" "severity" "page" "for" "1m"
       "expr" "max by (release) (sluice_lease_expired) == 1"
       "summary" "{{ $labels.release }}: the candidate's share is back at stable, because no controller renewed the lease"

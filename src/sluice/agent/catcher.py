@@ -18,8 +18,9 @@ from sluice.errors import StateError
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_S = 5.0
-"""Users wait so long at most; an Envoy that is not back by then is not about to be."""
+PATIENCE_S = 10.0
+"""Users wait so long at most: a container is started again within a second the first time, and
+after ten when it has failed again."""
 POLL_S = 0.05
 BACKLOG = 1_024
 LONGEST_LINE = 65_536

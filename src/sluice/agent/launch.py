@@ -6,7 +6,7 @@ Agent and Envoy are separate processes, so that the end of one does not stop the
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import envoy
@@ -102,14 +102,19 @@ def check_port_free(settings: Settings) -> None:
             ) from error
 
 
-def exec_envoy(settings: Settings) -> None:
+def exec_envoy(settings: Settings, before: Callable[[tuple[str, ...]], None]) -> None:
     """Become Envoy: the entry point of its container; does not return.
+
+    Args:
+        settings: Of this router.
+        before: Is told the command just before.
 
     Raises:
         StateError: a file cannot be written, or Envoy cannot be run.
     """
     write_files(settings)
     argv = envoy_argv(settings)
+    before(argv)
     try:
         os.execv(argv[0], argv)  # noqa: S606  # no shell wanted: signals must reach Envoy itself
     except OSError as error:

@@ -105,6 +105,7 @@ def build(program: str = SLUICE) -> typer.Typer:
         ),
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
+        add_completion=program == SLUICE,  # kubectl completes its plugins: completing.py
         rich_markup_mode="markdown",
     )
     app.callback()(options)

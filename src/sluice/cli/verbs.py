@@ -121,7 +121,7 @@ def delete(
     *,
     where: Where,
 ) -> None:
-    """Stop and forget a release: its replicas are drained, its history stays on disk."""
+    """Stop and forget a release: traffic goes first, then its replicas are drained."""
     with connect(where) as client:
         client.release(release)
     if not yes:

@@ -87,7 +87,9 @@ class Book:
 
 
 def _acceptance(status: Mapping[str, Any]) -> Acceptance:
-    """What was said of the spec that ran before this process began."""
+    """What was said of the spec before this process began."""
     conditions = {item.get("type"): item for item in status.get("conditions") or ()}
     running = conditions.get("Promoted", {}).get("observedGeneration", 0)
-    return Acceptance(seen=0, running=running)
+    accepted = conditions.get("Accepted", {})
+    known = {key: accepted[key] for key in ("reason", "message") if accepted.get(key)}
+    return Acceptance(seen=status.get("observedGeneration", 0), running=running, **known)

@@ -24,7 +24,6 @@ from sluice.cluster.wanted import Wanted
 from sluice.engine.state import Mode
 from sluice.errors import (
     RefusedError,
-    SluiceError,
     SpecError,
     StateError,
     TransientError,
@@ -142,7 +141,7 @@ class Follower:
             except (TransientError, StateError) as error:
                 log.warning("release.not_followed", release=key, problem=str(error))
                 self._again(key)
-            except SluiceError as error:
+            except RefusedError as error:
                 self._say(key, "Refused", str(error))
                 self._again(key)
             except Exception as error:  # one broken release must not stop the others
@@ -225,18 +224,20 @@ class Follower:
         for ask in list(asked(obj, entry.consumed, self._candidate(key))):
             # Before the verb: the checkpoint that has its effect has this as well.
             entry.consumed = {**entry.consumed, ask.annotation: ask.value}
-            entry.command = {"id": ask.id, "outcome": "done", "message": ""}
+            what = f"{ask.verb} by {ask.body.by}" if ask.body.by else ask.verb
+            entry.command = {"id": ask.id, "outcome": "done", "message": what}
             try:
                 if ask.fault:
                     raise RefusedError(ask.fault)
+                if key not in self._loop.releases:
+                    raise RefusedError("the release has never run: see its condition Accepted")
                 status = await self._loop.command(key, event_of(ask.verb, ask.body))
             except (RefusedError, UnknownRelease) as error:
                 entry.command = {"id": ask.id, "outcome": "refused", "message": str(error)}
                 note = f"{ask.verb or ask.annotation} refused: {error}"
                 self._news.say(key, reason="VerbRefused", note=note, warning=True)
             else:
-                who = f" by {ask.body.by}" if ask.body.by else ""
-                message = f"{ask.verb}{who}: {status.message}"
+                message = f"{what}: {status.message}"
                 entry.command = {"id": ask.id, "outcome": "done", "message": message}
             log.info("release.verb", release=key, verb=ask.verb, by=ask.body.by, **entry.command)
         self._waiting.pop(key, None)

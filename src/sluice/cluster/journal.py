@@ -93,7 +93,7 @@ class StatusJournal:
             "routing": (record.get("state") or {}).get("routing"),
             # With the state that they led to: a verb is done once, wherever this process ends.
             "consumed": dict(entry.consumed),
-            "command": dict(entry.command),
+            "command": dict(entry.command) or None,
         }
         await self._write(release, changes)
         self._decisions[release] = list(record.get("decisions", ()))

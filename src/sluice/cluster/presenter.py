@@ -98,7 +98,8 @@ class Presenter:
         changed, numbers = [], []
         for key in self._store.releases:
             shown = self._shown.setdefault(key, _Shown())
-            if now < shown.blocked_ms:
+            # Nobody has looked at a new object yet: there is nothing to say of it.
+            if now < shown.blocked_ms or not self._book[key].acceptance.seen:
                 continue
             tracked = self._loop.releases.get(key)
             mark = self._mark(key, tracked)

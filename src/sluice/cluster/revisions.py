@@ -3,8 +3,9 @@
 from sluice.cluster.extras import Described
 from sluice.cluster.keys import split
 from sluice.cluster.settings import Settings
+from sluice.hooks.kube_jobs import JobPlace, KubeJobs, place_like
 from sluice.kube.client import KubeClient
-from sluice.nouns import Workload
+from sluice.nouns import Job, RevisionId, Workload
 from sluice.platforms.kubernetes.caches import Caches
 from sluice.platforms.kubernetes.names import MANAGER
 from sluice.platforms.kubernetes.objects import MadeFrom, deployment
@@ -33,6 +34,7 @@ class Cluster:
         self._caches = Caches(client, namespaces=namespaces)
         self._tracked = TrackedReader(client)
         self.platform = KubePlatform(client, self._caches, describe=described, clock=clock)
+        self.jobs = KubeJobs(client, place=self.place)
 
     async def start(self) -> None:
         """Return once everything has been seen.
@@ -63,6 +65,17 @@ class Cluster:
         )
         self._described.read(key, config)
         return config.digest
+
+    def place(self, job: Job) -> JobPlace | None:
+        """Where a program that checks a candidate runs: like the candidate's own pods."""
+        namespace, name = job.env["SLUICE_NAMESPACE"], job.env["SLUICE_RELEASE"]
+        key = f"{namespace}/{name}"
+        workload = self.platform.workload(key, RevisionId(job.env["SLUICE_REVISION"]))
+        extras = self._described(key)
+        if workload is None or extras is None:
+            return None
+        owner = extras.owner.reference() | {"controller": False}
+        return place_like(workload.template, namespace=namespace, owner=owner)
 
     async def admit(self, workload: Workload) -> None:
         """Ask whether the API server takes a revision's Deployment.

@@ -14,6 +14,9 @@ from sluice.platforms.kubernetes.routers import RouterPods
 DOORS_S = 1.0
 """So often every door is looked at; one that is as it should be costs no call."""
 
+START_S = 60.0
+"""A router that starts, or ends, is no problem of every release; one that does so for longer is."""
+
 
 class Routers:
     """Router pods and front doors.
@@ -44,6 +47,8 @@ class Routers:
         )
         self._shut: dict[str, str] = {}
         """Why a release's door is not as it should be."""
+        self._since: dict[str, float] = {}
+        self._lasting: tuple[str, ...] = ()
 
     async def start(self) -> None:
         """Return once everything has been seen.
@@ -75,9 +80,17 @@ class Routers:
         return tuple((agent.name, agent.url, agent.awaited) for agent in self.agents())
 
     def problems(self, key: str) -> Sequence[str]:
-        """What is wrong with a release's door, and with routers."""
+        """What is wrong with a release's door, and with routers for longer than a start takes."""
         door = self._shut.get(key)
-        return (*([door] if door else ()), *self._pods.unreachable())
+        return (*([door] if door else ()), *self._lasting)
+
+    def look(self, now_s: float) -> None:
+        """Note which routers cannot be spoken to, and since when."""
+        lines = {line.partition(":")[0]: line for line in self._pods.unreachable()}
+        self._since = {name: self._since.get(name, now_s) for name in lines}
+        self._lasting = tuple(
+            line for name, line in lines.items() if now_s - self._since[name] >= START_S
+        )
 
     async def leave(self, key: str) -> None:
         """A release is gone: so is its door."""
@@ -87,7 +100,9 @@ class Routers:
 
     async def keep_doors(self) -> None:
         """Keep the door of every release, for ever."""
+        running = asyncio.get_running_loop()
         while True:
+            self.look(running.time())
             for key in self._described.releases:
                 try:
                     await self._doors.keep(key)

@@ -66,7 +66,7 @@ def status_for(look: Look, now_ms: int) -> dict[str, Any]:
             look.acceptance, look.status, look.state, look.troubles, look.conditions, now_ms
         ),
         "consumed": dict(look.consumed),
-        "command": dict(look.command),
+        "command": dict(look.command) or None,
     }
     if look.status is None or look.state is None:
         found |= {"phase": "Degraded", "message": look.acceptance.message[:LONGEST_LINE]}

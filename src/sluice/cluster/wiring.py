@@ -22,7 +22,7 @@ from sluice.hooks.asker import Asker
 from sluice.kube.client import KubeClient
 from sluice.metrics.pairs import RouterPairs
 from sluice.metrics.routers import RouterCounters
-from sluice.ports import CheckJob, Clock, DataPlane, MetricSource, Pairs
+from sluice.ports import Clock, DataPlane, MetricSource, Pairs
 
 PUSH_S = 8.0
 """Longest wait for one agent, seconds: Envoy has five of them to acknowledge."""
@@ -76,7 +76,6 @@ async def parts_of(
     clients: Clients,
     clock: Clock,
     epoch: Callable[[], int | None],
-    jobs: CheckJob,
 ) -> AsyncIterator[Parts]:
     """Everything that a leadership works with, until it ends.
 
@@ -85,13 +84,12 @@ async def parts_of(
         clients: Of the API server.
         clock: Time.
         epoch: Number of the leadership.
-        jobs: Runs programs that answer gates.
     """
     async with AsyncExitStack() as stack:
         described = Described()
         revisions = Cluster(settings, clients.objects, described, clock)
         stack.push_async_callback(revisions.close)
-        asker = Asker(jobs)
+        asker = Asker(revisions.jobs)
         stack.push_async_callback(asker.close)
         if settings.data_plane == "gateway":
             plane = await stack.enter_async_context(_gateway(settings, clients, clock, described))

@@ -83,7 +83,7 @@ class KubeJobs:
 
     Args:
         client: The API server.
-        place: Where a job runs, by its id; None: nothing is known of its release.
+        place: Where a job runs; None: nothing is known of its release.
         poll_s: Between two looks at a Job, seconds.
     """
 
@@ -91,7 +91,7 @@ class KubeJobs:
         self,
         client: KubeClient,
         *,
-        place: Callable[[str], JobPlace | None],
+        place: Callable[[Job], JobPlace | None],
         poll_s: float = 1.0,
     ) -> None:
         self._client = client
@@ -106,7 +106,7 @@ class KubeJobs:
         """
         if not job.command:
             return JobEnd(code=None, said="there is no command")
-        place = self._place(job.id)
+        place = self._place(job)
         if place is None or not place.image:
             return JobEnd(code=None, said="it has no image to run in")
         name = job_name(job.id)

@@ -106,7 +106,7 @@ class Deployer:
                 policy = documents.policy_of(release)
                 plan = spec.to_plan(release, policy, self._dataplane.capabilities)
                 settings = spec.analysis_settings(release, policy, documents.slos)
-                ignored = _without_meaning(release)
+                ignored = without_meaning(release)
             except SpecError as error:
                 faults += [replace(f, file=f.file or file) for f in error.faults]
                 continue
@@ -134,7 +134,7 @@ class Deployer:
         return replace(plan, hosts=(*plan.hosts, ANY_HOST))
 
 
-def _without_meaning(release: spec.Release) -> list[str]:
+def without_meaning(release: spec.Release) -> list[str]:
     """Fields of the release that a laptop does not use.
 
     Raises:

@@ -24,10 +24,12 @@ from tests.contract.dataplane.support import (
     serving,
 )
 
+from sluice.agent.drain import drain
 from sluice.agent.launch import agent_env
 from sluice.connections import AgentAddress
 from sluice.dataplanes.agents import AgentDataPlane
 from sluice.dataplanes.codec import encode_ack, routing_record
+from sluice.dataplanes.envoyadmin import EnvoyAdmin
 from sluice.errors import RoutingRefused, TransientError
 from sluice.kube.kinds import ENDPOINT_SLICE, RELEASE
 from sluice.nouns import BP_TOTAL, Ack, Arm, Fragment, RevisionId, Routing
@@ -244,3 +246,19 @@ async def test_a_client_that_never_ends_does_not_hold_a_drain_beyond_its_cap(
             code, said = await command(envoy, "drain", "--wait-s", "0.1", "--cap-s", "0.5")
             assert (code, "1 requests still under way after 0.5 s" in said) == (0, True)
             assert (await waiting).status == 200
+
+
+async def test_a_drain_waits_until_nobody_comes_any_more() -> None:
+    with envoy_process() as envoy:
+        async with (
+            envoy_rig(envoy) as rig,
+            EnvoyAdmin(envoy.settings.layout.admin_socket) as admin,
+        ):
+            endpoints = {V1: await rig.endpoints("v1")}
+            await rig.plane.apply(Fragment(routing=routing("quiet"), endpoints=endpoints))
+            task = asyncio.create_task(drain(admin, wait_s=0.0, cap_s=60.0, quiet_s=1.0))
+            for _ in range(10):
+                await asyncio.sleep(0.2)
+                assert (await rig.users.ask("quiet.test")).status == 200
+                assert not task.done()
+            assert await task == 0

@@ -9,11 +9,11 @@ from tests.contract.prometheus.test_prometheus import FARES, Server
 from tests.unit.hooks.servers import receiver
 from tests.unit.runtime.world import NAME, SETTINGS, V1, V2, plan
 
+from sluice.cluster.counted import NothingCounted
 from sluice.dataplanes.gateway import CAPABILITIES
 from sluice.dataplanes.memory import MemoryDataPlane
 from sluice.engine.canary import Pause, SetWeight
 from sluice.metrics.prometheus import PrometheusCounts
-from sluice.metrics.uncounted import Uncounted
 from sluice.nouns import Phase, RevisionId, Workload
 from sluice.platforms.memory import MemoryPlatform
 from sluice.runtime.loop import Loop
@@ -29,7 +29,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.source = PrometheusCounts(
-            Uncounted(lambda: self.loop.releases),
+            NothingCounted(lambda: tuple(self.loop.releases)),
             lambda: query_targets(item.core for item in self.loop.releases.values()),
             self.clock,
         )

@@ -160,11 +160,14 @@ async def test_while_a_controller_speaks_its_pushes_decide(
     await settle()
     assert hosts(agent, V1) == ["10.0.0.1"], "what is there at the start is taken all the same"
     await pods(client, V1, "10.0.0.2")
+    await publish(client, routing(8))
     await settle()
     assert hosts(agent, V1) == ["10.0.0.1"]
+    assert agent.acks()[0].generation == 7
     now.seconds += SILENCE_S
     await settle()
     assert hosts(agent, V1) == ["10.0.0.2"]
+    assert agent.acks()[0].generation == 8
 
 
 async def test_following_endpoints_renews_no_lease(

@@ -1,6 +1,9 @@
+import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 import pytest
@@ -76,3 +79,54 @@ def test_probes_import_nothing_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def started(environment: None, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that the process became, instead of Envoy; it was started once."""
+    found: list[list[str]] = []
+
+    def become(path: str, argv: Sequence[str]) -> NoReturn:
+        assert path == argv[0]
+        found.append(list(argv))
+        raise SystemExit
+
+    monkeypatch.setattr("os.execv", become)
+    with pytest.raises(SystemExit):
+        main(["envoy"])
+    return found
+
+
+def test_envoy_is_started_again_without_our_imports(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice_router.main._run", lambda _: pytest.fail("the slow way"))
+    monkeypatch.setenv("SLUICE_ROUTER_TOKEN", "another")
+    with pytest.raises(SystemExit):
+        main(["envoy"])
+    first, second = started
+    assert first == second
+    assert "--disable-hot-restart" in second
+
+
+@pytest.mark.parametrize("what", ["setting", "file", "memory"])
+def test_what_has_changed_is_worked_out_anew(
+    started: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    match what:
+        case "setting":
+            monkeypatch.setenv("SLUICE_ROUTER_CONCURRENCY", "2")
+        case "file":
+            (tmp_path / "xds" / "cds.json").unlink()
+        case "memory":
+            (tmp_path / "state" / "envoy.json").write_text("[]")
+    asked: list[str] = []
+
+    def run(given: argparse.Namespace) -> int:
+        asked.append(given.command)
+        return 0
+
+    monkeypatch.setattr("sluice_router.main._run", run)
+    assert main(["envoy"]) == 0
+    assert asked == ["envoy"]
+    assert len(started) == 1

@@ -332,3 +332,9 @@ def test_verbs_of_a_laptop_never_load_the_kubernetes_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_decisions_are_part_of_the_status_as_on_a_laptop(cluster: FakeCluster) -> None:
+    cluster.decisions = (STARTED,)
+    cluster.write(replace(RUNNING, decisions=()))
+    assert seen(object_of(cluster), name="taxi", now_ms=NOW).status.decisions == (STARTED,)

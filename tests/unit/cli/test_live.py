@@ -1,6 +1,7 @@
 import io
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.reports.samples import HEALTHY, RUNNING, TURNED_BACK
 
 from sluice.cli import watch
 from sluice.cli.main import run
+from sluice.cli.program import PLUGIN, SLUICE
 from sluice.cli.watch import LiveShow
 
 
@@ -102,3 +104,20 @@ def test_completion_with_nothing_running_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert completed(capsys, monkeypatch) == []
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
+
+
+@pytest.mark.parametrize("program", [SLUICE, PLUGIN])
+def test_help_is_as_it_was_looked_at(
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERMINAL_WIDTH", "100")
+    run(["--help"], program)
+    said = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines()).strip() + "\n"
+    kept = GOLDEN / f"help-{program.replace(' ', '-')}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        kept.write_text(said)
+    assert said == kept.read_text()

@@ -180,3 +180,32 @@ async def test_a_problem_is_said_and_is_one_event() -> None:
     world.plane.reachable = True
     await world.seconds(3)
     assert (await world.condition("Degraded"))["status"] == "False"
+
+
+async def test_a_new_controller_says_nothing_of_what_it_has_not_looked_at() -> None:
+    world = World()
+    await world.stable()
+    before = await world.status()
+    world.lead = world._leadership()
+    await world.lead.loop.load()
+    await world.lead.list_all()
+    await world.lead.presenter.look()
+    after = await world.status()
+    assert after["conditions"] == before["conditions"]
+    assert after["observedGeneration"] == before["observedGeneration"]
+    await world.client.create(release("1", name="bus"))
+    await world.lead.list_all()
+    await world.lead.presenter.look()
+    assert await world.status("bus") == {}
+
+
+async def test_a_verb_for_a_release_that_never_ran_names_no_other_release() -> None:
+    world = World()
+    await world.stable()
+    await world.apply(release("1", name="bus", policyRef={"name": "nobody"}))
+    body = {"metadata": {"annotations": {"sluice.dev/abort": "true"}}}
+    await world.client.patch(RELEASE, "bus", "ml", body)
+    await world.settle()
+    command = (await world.status("bus"))["command"]
+    assert command["outcome"] == "refused"
+    assert "taxi" not in command["message"]

@@ -11,7 +11,6 @@ from sluice.cluster.controller import Controller
 from sluice.cluster.settings import Settings
 from sluice.cluster.wiring import Clients, parts_of
 from sluice.errors import SluiceError
-from sluice.nouns import Job, JobEnd
 from sluice.platforms.clock import SystemClock
 from sluice_controller.watching import Watching, quiet_logs
 
@@ -51,18 +50,10 @@ async def run(settings: Settings) -> None:
             settings,
             clock,
             lease=clients.lease,
-            parts=lambda epoch: parts_of(settings, clients, clock, epoch, jobs=NoPrograms()),
+            parts=lambda epoch: parts_of(settings, clients, clock, epoch),
             watch=Watching(settings.namespaces).follow,
         )
         await controller.serve()
-
-
-class NoPrograms:
-    """``ports.CheckJob`` where no program can be run: a person answers those gates."""
-
-    async def run(self, job: Job) -> JobEnd:
-        """See ``ports.CheckJob``."""
-        return JobEnd(code=None, said=f"{job.command[0]} cannot be run in a cluster: ask a webhook")
 
 
 def configure_logs(level: str) -> None:

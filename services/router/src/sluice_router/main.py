@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluice_router import probes
+from sluice_router import again, probes
 
 if TYPE_CHECKING:
     from sluice.agent.settings import Settings
 
 EXIT_FAILED = 69
+QUIET_S = 1.0
+"""A pod ends when nobody has come for a second."""
 EXIT_USAGE = 64
 
 
@@ -42,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         missing = probes.ready() if given.command == "ready" else probes.alive()
         sys.stderr.write(f"{missing}\n" if missing else "")
         return 1 if missing else 0
+    if given.command == "envoy" and (argv := again.remembered()):
+        os.execv(argv[0], argv)  # noqa: S606  # no shell wanted: signals must reach Envoy itself
     return _run(given)
 
 
@@ -85,7 +89,9 @@ def _with(settings: "Settings", given: argparse.Namespace) -> int:
     from sluice.dataplanes.envoyfiles import replace_file
 
     if given.command == "envoy":
-        exec_envoy(settings)
+        layout = settings.layout
+        files = (layout.bootstrap, layout.clusters, layout.routes)
+        exec_envoy(settings, lambda argv: again.remember(layout.root, argv, files))
     if given.command == "drain":
         wait_s = settings.drain_wait_s if given.wait_s is None else given.wait_s
         cap_s = settings.drain_cap_s if given.cap_s is None else given.cap_s
@@ -103,7 +109,7 @@ async def _drain(settings: "Settings", wait_s: float, cap_s: float) -> int:
     from sluice.dataplanes.envoyadmin import EnvoyAdmin
 
     async with EnvoyAdmin(settings.layout.admin_socket) as admin:
-        active = await drain(admin, wait_s=wait_s, cap_s=cap_s)
+        active = await drain(admin, wait_s=wait_s, cap_s=cap_s, quiet_s=QUIET_S)
     if active:
         sys.stderr.write(f"sluice-router: {active} requests still under way after {cap_s:g} s\n")
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sluice.cli.program import hinted
 from sluice.errors import SpecError
 from sluice.kube.packed import unpack
 from sluice.nouns import Phase, RevisionId
@@ -39,24 +40,32 @@ def seen(obj: Object, *, name: str, now_ms: int) -> Seen:
     said: Object = obj.get("status") or {}
     packed = said.get("view")
     if not packed:
-        return Seen(status=_plain(said, name), decisions=())
+        return Seen(status=_plain(said, name, now_ms), decisions=())
     try:
         view = unpack(str(packed))
         status = document.parse(ReleaseStatus, document.dump_json(view["status"]))
         decisions = document.parse(tuple[Decision, ...], document.dump_json(view["decisions"]))
     except (SpecError, ValueError, KeyError, TypeError):
         odd = "the controller's view is of another version of sluice: `make install` upgrades it"
-        plain = _plain(said, name)
+        plain = _plain(said, name, now_ms)
         return Seen(status=replace(plain, problems=(*plain.problems, odd)), decisions=())
     metadata = obj["metadata"]
     key = f"{metadata.get('namespace')}/{metadata['name']}"
-    problems = [*status.problems, *_troubles(obj, status, now_ms)]
+
+    def said_here(text: str) -> str:
+        return hinted(text.replace(key, name))
+
+    silent = status.phase is Phase.PROGRESSING and now_ms - status.updated_ms > SILENT_MS
+    problems = [*status.problems, *_troubles(obj, status, now_ms if silent else None)]
     called = replace(
         status,
         name=name,
-        message=status.message.replace(key, name),
-        next=status.next.replace(key, name),
-        problems=tuple(dict.fromkeys(line.replace(key, name) for line in problems)),
+        # nobody writes while nothing changes: what is read now is how it is now
+        updated_ms=status.updated_ms if silent else now_ms,
+        message=said_here(status.message),
+        next=said_here(status.next),
+        problems=tuple(dict.fromkeys(map(said_here, problems))),
+        decisions=status.decisions or decisions,
     )
     return Seen(status=called, decisions=decisions)
 
@@ -80,23 +89,21 @@ def refusal(obj: Object) -> str:
     return str(accepted.get("message") or accepted.get("reason") or "no reason given")
 
 
-def _troubles(obj: Object, status: ReleaseStatus, now_ms: int) -> list[str]:
+def _troubles(obj: Object, status: ReleaseStatus, silent_at_ms: int | None) -> list[str]:
     lines = []
     generation = int(obj["metadata"].get("generation") or 0)
     if not is_observed(obj, generation):
         lines.append("the controller has not looked at the newest spec yet")
     if refused := refusal(obj):
         lines.append(f"the spec is not accepted: {refused}")
-    silent_ms = now_ms - status.updated_ms
-    if status.phase is Phase.PROGRESSING and silent_ms > SILENT_MS:
-        lines.append(
-            f"the controller wrote this {duration(silent_ms)} ago: is it running? "
-            "`kubectl get pods -n sluice-system`"
-        )
+    if silent_at_ms is not None:
+        age = duration(silent_at_ms - status.updated_ms)
+        look = "`kubectl get pods -n sluice-system`"
+        lines.append(f"the controller wrote this {age} ago: is it running? {look}")
     return lines
 
 
-def _plain(said: Object, name: str) -> ReleaseStatus:
+def _plain(said: Object, name: str, now_ms: int) -> ReleaseStatus:
     """From the fields for people: all there is before the first view."""
     phase = said.get("phase")
     known = phase in [*Phase]
@@ -113,7 +120,7 @@ def _plain(said: Object, name: str) -> ReleaseStatus:
         acknowledged=0,
         pass_number=0,
         pass_started_ms=None,
-        updated_ms=0,
+        updated_ms=now_ms,
         problems=tuple(str(line) for line in said.get("problems") or ()),
         notices=tuple(str(line) for line in said.get("notices") or ()),
     )

@@ -122,7 +122,10 @@ def with_component(text: str, name: str) -> str:
 
 
 class _Blocks(yaml.SafeDumper):
-    """Text of several lines as a block, so that a patch can be read in a review."""
+    """Text of several lines as a block, and nothing by reference: to be read in a review."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

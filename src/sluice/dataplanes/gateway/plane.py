@@ -301,5 +301,5 @@ def _silence(word: Word, timeout_s: float) -> str:
     return (
         f"Gateway {word.parent} has not accepted the HTTPRoute within {timeout_s:g} s "
         f"({word.waits}): is the Gateway there, and does a controller run for its class? For one "
-        "that writes no status, set acknowledge to written"
+        "that writes no status, set gateway_acknowledge to written"
     )

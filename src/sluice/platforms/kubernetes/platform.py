@@ -79,6 +79,11 @@ class KubePlatform:
         found = self._problems.get(release)
         return [found] if found else []
 
+    def workload(self, release: str, revision: RevisionId) -> Workload | None:
+        """What a revision at a size above 0 runs; None for others."""
+        held = self._held.get(release, {}).get(revision)
+        return held.workload if held else None
+
     async def scale(self, workload: Workload, replicas: int) -> None:
         """See ``ports.Platform``.
 
