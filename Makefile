@@ -272,7 +272,7 @@ bench-model-api: $(STAMP)  ## CPU, memory and start of the model API beside a ba
 	@$(BIN)/python -m benchmarks.model_api $(ARGS)
 
 .PHONY: bench-loadgen
-bench-loadgen: $(STAMP)  ## the load generator beside fortio and stock locust; percentiles under stalls
+bench-loadgen: $(STAMP)  ## the load generator beside fortio and stock locust; percentiles under stalls (ARGS='--quick')
 	@$(BIN)/python -m benchmarks.loadgen $(ARGS)
 
 ##@ Keep house

@@ -49,7 +49,10 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0, help="requests per second")
     parser.add_argument("--seconds", type=int, default=20, help="of each round of cost")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round of 8 s, stalls for 20 s")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 8
     with tempfile.TemporaryDirectory(prefix="sluice-loadgen-") as folder:
         generators: dict[str, Generator] = {"sluice": _ours(Path(folder)), "stock": _stock}
         binary = _fortio_binary(Path(folder))
@@ -58,7 +61,7 @@ def main() -> int:
         else:
             generators["fortio"] = _fortio(binary)
         cost = _rounds(generators, options.rounds, options.rate, options.seconds, stall=False)
-        truth = _rounds(generators, 1, options.rate, 40, stall=True)
+        truth = _rounds(generators, 1, options.rate, 20 if options.quick else 40, stall=True)
     _table(cost, truth)
     _figures(cost, truth)
     return 0
@@ -123,7 +126,12 @@ def _stock(url: str, rate: float, seconds: int) -> Round:
     done = subprocess.run(
         words, env={**os.environ, "RATE": str(rate)}, capture_output=True, text=True, check=True
     )
-    (entry,) = json.loads(done.stdout[done.stdout.index("[") :])
+    entries = json.loads(done.stdout[done.stdout.index("[") :])
+    if not entries:
+        sys.exit(
+            f"stock locust sent nothing within {seconds} s: this machine is too busy to measure"
+        )
+    (entry,) = entries
     times = sorted((float(ms), int(n)) for ms, n in entry["response_times"].items())
     values = [ms for ms, n in times for _ in range(n)]
     return Round(
