@@ -161,3 +161,12 @@ def test_without_helm_the_generator_says_what_it_leaves_out(
     assert not [name for name in found if "base" in name]
     assert [name for name in found if "components" in name]
     assert "helm is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_load_tests_go_with_every_environment(environment: str) -> None:
+    alone = objects(environment, "canary")
+    with_load = objects(environment, "canary", *PINS, "WITH=loadtest")
+    assert named(with_load, "Release", "taxi") == named(alone, "Release", "taxi")
+    assert len(with_load) > len(alone)
+    assert composed(environment, "canary", *PINS, "WITH=nothing")[0] == 64

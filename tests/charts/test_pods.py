@@ -84,6 +84,19 @@ def test_every_container_says_what_it_needs_and_has_a_fixed_image(chart: str, va
 
 
 @CI
+def test_volumes_and_probes_are_of_one_kind(chart: str, values: Path) -> None:
+    """Values are merged: one given beside a default would make two, which no API server takes."""
+    handlers = {"httpGet", "tcpSocket", "exec", "grpc"}
+    for name, pod in pods(render(chart, "-f", str(values))):
+        for volume in pod["spec"].get("volumes", []):
+            assert len(volume) == 2, f"{name}: {volume}"
+        for container in containers(pod):
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                if probe in container:
+                    assert len(handlers & container[probe].keys()) == 1, f"{name}: {probe}"
+
+
+@CI
 def test_selectors_hold_nothing_that_an_upgrade_changes(chart: str, values: Path) -> None:
     stable = {f"app.kubernetes.io/{key}" for key in ("name", "instance", "component")}
     for item in of_kind(render(chart, "-f", str(values)), "Deployment", "Service"):

@@ -35,7 +35,7 @@ _LOADER = {
                 "command": ["python", "-m", "http.server", str(FAULTS_PORT), "-d", SHARED],
                 "volumeMounts": [
                     {"name": "tmp", "mountPath": SHARED},
-                    {"name": "users", "mountPath": "/users"},
+                    {"name": "users", "mountPath": "/caller"},
                 ],
             }
         ],
@@ -126,7 +126,7 @@ class System:
         self._loads += 1
         name = f"run-{time.time_ns()}-{self._loads}"
         words = (
-            "locust --headless --only-summary -f /users/users.py"
+            "locust --headless --only-summary -f /caller/users.py"
             f" -H {url} --traffic constant --rate {rps:g} --length {minutes}m"
             f" --run-file {SHARED}/{name}.run.json"
         )

@@ -33,6 +33,7 @@ class LaptopWorld:
         self.revisions: dict[str, RevisionId] = {}
         self._loads: list[Load] = []
         self._reports: list[Report] = []
+        self._user_header = ""
 
     # --- what people do ---
 
@@ -43,6 +44,13 @@ class LaptopWorld:
         if not self._faults_file(version).exists():
             self.faults(version, {})
         env = {"VERSION": version, "FAULTS": str(self._faults_file(version))}
+        sticky = papers.spec.get("traffic", {}).get("sticky", {})
+        self._user_header = sticky.get("header", "")
+        outcomes = papers.strategy.get("abTest", {}).get("outcomes")
+        if outcomes:
+            # Each user is told of by the version that he met.
+            env["OUTCOMES"] = str(self.laptop.folder / outcomes)
+            (self.laptop.folder / outcomes).touch()
         documents = papers.documents(version, [sys.executable, "-I", "-S", str(SERVER)], env)
         container = documents[0]["spec"]["template"]["spec"]["containers"][0]
         pod = {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -63,7 +71,9 @@ class LaptopWorld:
         """See ``World``."""
         self._finish()
         if rps:
-            self._loads.append(self.laptop.load(rps))
+            # As good as every request is a user of his own.
+            users = ("--user-header", self._user_header, "--users", "10000000")
+            self._loads.append(self.laptop.load(rps, more=users if self._user_header else ()))
 
     def faults(self, version: str, faults: Mapping[str, float]) -> None:
         """See ``World``."""

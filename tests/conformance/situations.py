@@ -183,6 +183,7 @@ ROLLING = Row(
 )
 
 SHADOW = Row(
+    laptop=frozenset({"good", "failing", "dead", "wrong predictions"}),
     spec={
         "stages": [
             {"shadow": {"percent": 100, "until": {"pairs": 300}}},
@@ -204,6 +205,7 @@ SHADOW = Row(
     },
 )
 AB_TEST = Row(
+    laptop=frozenset({"good", "failing", "dead", "wrong predictions"}),
     spec={
         "abTest": {
             "goals": [{"name": "bought", "kind": "binary"}],

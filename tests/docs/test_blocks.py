@@ -33,6 +33,7 @@ PLACES = (
     "benchmarks/",
     "docs/",
     "charts/",
+    "k8s/",
     ".ci/",
 )
 OTHERS = {"helm", "kubectl"}

@@ -7,7 +7,7 @@ import pytest
 from tests.docs.pages import ROOT, anchors, inline_code, pages, prose, slug
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FOLDERS = "src|services|tests|tools|benchmarks|docs|examples|schemas"
+FOLDERS = "src|services|tools|tests|benchmarks|docs|examples|schemas|charts|k8s"
 FILE = re.compile(rf"(?:{FOLDERS})/[\w./-]+")
 
 

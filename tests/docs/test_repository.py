@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from tests.docs.pages import ROOT
@@ -97,6 +99,42 @@ def test_ci_runs_every_suite_and_is_executable() -> None:
     assert (syntax.returncode, syntax.stderr) == (0, "")
 
 
+CLUSTER_TOOLS = ("docker", "kind", "kubectl", "helm")
+
+
+def _ci(folder: Path, tools: Mapping[str, str], **environment: str) -> CompletedProcess[str]:
+    """``.ci/run`` of a project with nothing beside it; with these programs in front of others."""
+    run = folder / "project" / ".ci" / "run"
+    run.parent.mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", run)
+    place = folder / "tools"
+    place.mkdir()
+    for name, text in tools.items():
+        (place / name).write_text(text)
+        (place / name).chmod(0o755)
+    found = {**os.environ, "CI": "", **environment, "PATH": f"{place}:{os.environ['PATH']}"}
+    return subprocess.run([str(run)], env=found, capture_output=True, text=True, timeout=30)
+
+
+def test_ci_says_aloud_that_no_story_was_told_on_a_cluster(tmp_path: Path) -> None:
+    absent = dict.fromkeys(CLUSTER_TOOLS, "#!/bin/bash\nexit 1\n")
+    done = _ci(tmp_path, {"make": "#!/bin/bash\n", **absent})
+    assert done.returncode == 0
+    assert "SKIPPED: no docker, kind, kubectl and helm here" in done.stdout
+
+
+def test_ci_fails_where_a_cluster_should_be_and_is_not(tmp_path: Path) -> None:
+    setup = tmp_path / "shared" / "cluster" / "setup.sh"
+    setup.parent.mkdir(parents=True)
+    setup.write_text("#!/bin/bash\n")
+    setup.chmod(0o755)
+    absent = dict.fromkeys(CLUSTER_TOOLS, "#!/bin/bash\nexit 1\n")
+    quiet = dict.fromkeys(("apt-get",), "#!/bin/bash\n")
+    done = _ci(tmp_path, {"make": "#!/bin/bash\n", **absent, **quiet}, CI="true")
+    assert done.returncode == 1
+    assert "failed: e2e" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("failing", "code"),
     [
@@ -105,20 +143,14 @@ def test_ci_runs_every_suite_and_is_executable() -> None:
         pytest.param("check", 1, id="check"),
         pytest.param("test", 1, id="test"),
         pytest.param("e2e-laptop", 1, id="e2e-laptop"),
+        pytest.param("e2e", 1, id="e2e"),
     ],
 )
 def test_ci_fails_when_anything_fails_and_prints_closing_lines(
     tmp_path: Path, failing: str, code: int
 ) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    make = tools / "make"
-    make.write_text(f'#!/bin/bash\necho "3 passed in 1.25s ($2)"\n[[ "$2" != "{failing}" ]]\n')
-    make.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [str(ROOT / ".ci" / "run")], env=environment, capture_output=True, text=True, timeout=30
-    )
+    make = f'#!/bin/bash\necho "3 passed in 1.25s ($2)"\n[[ "$2" != "{failing}" ]]\n'
+    done = _ci(tmp_path, {"make": make, **dict.fromkeys(CLUSTER_TOOLS, "#!/bin/bash\n")})
     assert done.returncode == code
     if failing == "sync":
         assert "check" not in done.stdout

@@ -3,10 +3,11 @@
 ``PORT``; ``HOST``, the address to listen on; ``POD``, the name of the replica; ``FAULTS`` names a
 JSON file that is read again whenever it changes, or the URL of one that is asked twice a second:
 ``error_rate`` (share of answers that are 500), ``pod_error_rate`` (the same, of the first replica
-only), ``latency_ms`` (added to a ``slow_rate`` of all answers, in the first ``cold_s`` only when
-that is given), ``start_s`` (time until ``/ready`` says so). ``/ready`` has no other fault.
-``/last``: when the newest of all other requests came, UNIX seconds. SIGTERM finishes what has begun
-and leaves.
+only), ``wrong_rate`` (share of answers that say something else), ``latency_ms`` (added to a
+``slow_rate`` of all answers, in the first ``cold_s`` only when that is given), ``start_s`` (time
+until ``/ready`` says so), ``buys`` (share of users of whom the file ``OUTCOMES`` is told a good
+outcome). ``/ready`` has no other fault. ``/last``: when the newest of all other requests came, UNIX
+seconds. SIGTERM finishes what has begun and leaves.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ class Faults:
         self.slow_rate = 1.0
         self.cold_s = 0.0
         self.start_s = 0.0
+        self.wrong_rate = 0.0
+        self.buys = 0.1
 
     def read(self) -> None:
         if "://" in self.path:
@@ -73,6 +76,8 @@ class Faults:
         self.slow_rate = value.get("slow_rate", 1.0)
         self.cold_s = value.get("cold_s", 0.0)
         self.start_s = value.get("start_s", 0.0)
+        self.wrong_rate = value.get("wrong_rate", 0.0)
+        self.buys = value.get("buys", 0.1)
 
     def delay_s(self) -> float:
         age_s = time.monotonic() - BEGAN_S
@@ -83,6 +88,16 @@ class Faults:
 
 
 FAULTS = Faults(os.environ.get("FAULTS", ""))
+OUTCOMES = os.environ.get("OUTCOMES", "")
+
+
+def tell(user: str) -> None:
+    """Write down what became of a user: one short line, which no other replica's breaks."""
+    outcome = float(RANDOM.random() < FAULTS.buys)
+    known = {"at": int(time.time() * 1000), "revision": os.environ.get("SLUICE_REVISION", "")}
+    line = json.dumps({"user": user, "outcome": outcome, **known})
+    with open(OUTCOMES, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 class Connection(asyncio.Protocol):
@@ -109,11 +124,13 @@ class Connection(asyncio.Protocol):
         head, end, rest = self.buffer.partition(b"\r\n\r\n")
         if not end or self.waiting:
             return
-        length = 0
+        length, user = 0, ""
         for line in head.split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
+            elif name.lower() == b"x-user-id":
+                user = value.decode().strip()
         if len(rest) < length:
             return
         self.buffer = rest[length:]
@@ -128,6 +145,8 @@ class Connection(asyncio.Protocol):
             return
         Connection.last_s = time.time()
         FAULTS.read()
+        if OUTCOMES and user:
+            tell(user)
         bad = FAULTS.error_rate and RANDOM.random() < FAULTS.error_rate
         status = b"500 Internal Server Error" if bad else b"200 OK"
         delay_s = FAULTS.delay_s()
@@ -137,13 +156,15 @@ class Connection(asyncio.Protocol):
         else:
             self.answer(status)
 
-    def answer(self, status: bytes, body: bytes = b"ok") -> None:
+    def answer(self, status: bytes, body: bytes = b"") -> None:
         self.waiting = False
         last = LEAVING.is_set()
         connection = b"close" if last else b"keep-alive"
+        wrong = FAULTS.wrong_rate and RANDOM.random() < FAULTS.wrong_rate
+        body = body or (b'{"minutes": 99.0}' if wrong else b'{"minutes": 12.5}')
         self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\ncontent-length: " + str(len(body)).encode()
-            + b"\r\nconnection: " + connection + b"\r\n\r\n" + body
+            b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\ncontent-length: "
+            + str(len(body)).encode() + b"\r\nconnection: " + connection + b"\r\n\r\n" + body
         )  # fmt: skip
         if last:
             self.transport.close()

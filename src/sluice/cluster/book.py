@@ -9,6 +9,7 @@ from typing import Any
 from sluice.cluster.conditions import Acceptance
 from sluice.cluster.fitting import merge_patch
 from sluice.cluster.keys import split
+from sluice.errors import TransientError
 from sluice.kube.client import KubeClient
 from sluice.kube.errors import NotThere
 from sluice.kube.kinds import RELEASE
@@ -26,8 +27,10 @@ class Entry:
     command: dict[str, str] = field(default_factory=dict)
     """The answer to the newest verb."""
     uid: str = ""
+    wanted: dict[str, Any] = field(default_factory=dict)
+    """Fields that nobody has sent yet."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Patches of one object go one after the other."""
+    """Held while a patch of the object is under way."""
 
 
 class Book:
@@ -62,28 +65,49 @@ class Book:
     async def write(self, key: str, changes: Mapping[str, Any]) -> bool:
         """Make fields of a status so; False when they were so already.
 
+        A caller that gives up leaves its request under way, and nobody else's begins before that
+        has ended: an older checkpoint must never arrive after a newer one. What could not be sent
+        in time goes with the next write.
+
         Raises:
             TransientError: the API server cannot be reached.
             RefusedError: it does not allow this.
             SpecError: a field is not as the CRD has it.
         """
         entry = self._entries[key]
-        async with entry.lock:
-            patch = merge_patch(entry.status, changes)
-            if not patch:
-                return False
-            namespace, name = split(key)
-            try:
-                self.patches += 1
-                await self._client.patch(
-                    RELEASE, name, namespace, {"status": patch}, subresource="status"
-                )
-            except NotThere:
-                return False  # deleted meanwhile: nobody reads it any more
-            entry.status |= changes
-            for name in [name for name, value in entry.status.items() if value is None]:
-                del entry.status[name]
+        entry.wanted |= changes
+        await entry.lock.acquire()
+        wanted, entry.wanted = entry.wanted, {}
+        sending = asyncio.ensure_future(self._send(key, entry, wanted))
+        sending.add_done_callback(lambda task: _ended(task, entry.lock))
+        return await asyncio.shield(sending)
+
+    async def _send(self, key: str, entry: Entry, wanted: Mapping[str, Any]) -> bool:
+        patch = merge_patch(entry.status, wanted)
+        if not patch:
+            return False
+        namespace, name = split(key)
+        try:
+            self.patches += 1
+            await self._client.patch(
+                RELEASE, name, namespace, {"status": patch}, subresource="status"
+            )
+        except NotThere:
+            return False  # deleted meanwhile: nobody reads it any more
+        except TransientError:
+            # It may have arrived all the same: what is there now is unknown, so it is sent again.
+            entry.status.pop("checkpoint", None)
+            raise
+        entry.status |= wanted
+        for gone in [name for name, value in entry.status.items() if value is None]:
+            del entry.status[gone]
         return True
+
+
+def _ended(task: "asyncio.Task[bool]", lock: asyncio.Lock) -> None:
+    lock.release()
+    if not task.cancelled():
+        task.exception()  # who gave up does not hear of it
 
 
 def _acceptance(status: Mapping[str, Any]) -> Acceptance:

@@ -1,14 +1,18 @@
 """What the platform has to know of a release beyond the workloads that the engine runs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sluice.cluster.keys import split
+from pydantic import BaseModel, ValidationError
+
+from sluice.cluster.keys import Object, key_of, split
 from sluice.cluster.wanted import Wanted
 from sluice.nouns import RevisionId
 from sluice.platforms.kubernetes.extras import Owner, RevisionExtras, TrackedConfig
-from sluice.spec.scaling import Autoscaling
+from sluice.spec.links import get
+from sluice.spec.scaling import Autoscaling, DisruptionBudget
 
+T = TypeVar("T", bound=BaseModel)
 KEPT = 4
 """Contents of tracked config that are kept for a revision without a Deployment yet."""
 
@@ -58,10 +62,38 @@ class Described:
         if extras != before:
             self._extras[item.key] = extras
 
+    def assume(self, obj: Object) -> None:
+        """What can be read of a release whose spec has a fault, when nothing is known of it.
+
+        A controller that begins must go on with what runs: nobody but the newest spec says who
+        owns it and who sizes it.
+        """
+        key = key_of(obj)
+        if key in self._extras:
+            return
+        namespace, name = split(key)
+        raw = obj.get("spec")
+        scaling = _part(Autoscaling, get(raw, "autoscaling"))
+        budget = _part(DisruptionBudget, get(raw, "disruptionBudget"))
+        self._extras[key] = RevisionExtras(
+            owner=Owner(name=name, namespace=namespace, uid=obj["metadata"]["uid"]),
+            autoscaling=_autoscaling(scaling) if scaling else None,
+            disruption_budget=budget is not None or get(raw, "replicas") != 1,
+            budget=budget.bound if budget is not None else {"maxUnavailable": 1},
+        )
+
     def forget(self, release: str) -> None:
         """It is gone."""
         self._extras.pop(release, None)
         self._read.pop(release, None)
+
+
+def _part(kind: type[T], raw: object) -> T | None:
+    """One part of a spec; None: there is none, or it has a fault."""
+    try:
+        return kind.model_validate(raw) if raw is not None else None
+    except ValidationError:
+        return None
 
 
 def _autoscaling(scaling: Autoscaling) -> dict[str, Any]:

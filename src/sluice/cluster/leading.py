@@ -23,7 +23,7 @@ from sluice.cluster.shelf import Shelf
 from sluice.cluster.store import POLICY, SLOS, Store
 from sluice.cluster.store import RELEASE as RELEASES
 from sluice.cluster.wanted import Wanted, checked, wanted
-from sluice.errors import SluiceError, TransientError
+from sluice.errors import RefusedError, SluiceError, SpecError, TransientError
 from sluice.hooks.outbox import Outbox
 from sluice.kube.kinds import CONFIG_MAP, RELEASE, RELEASE_POLICY, Kind
 from sluice.metrics.prometheus import PrometheusCounts
@@ -240,6 +240,13 @@ class Leadership:
     # --- specs ---
 
     async def _compile(self, obj: Object, shelf: Shelf, hosts: Hosts) -> Wanted:
+        try:
+            return await self._checked(obj, shelf, hosts)
+        except (SpecError, RefusedError):
+            self._parts.assume(obj)
+            raise
+
+    async def _checked(self, obj: Object, shelf: Shelf, hosts: Hosts) -> Wanted:
         release = checked(obj, shelf)
         key = key_of(obj)
         digest = await self._parts.digest(key, release)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sluice.cluster.keys import Object
 from sluice.cluster.wanted import Wanted
 from sluice.kube.client import KubeClient
 from sluice.nouns import Workload
@@ -31,6 +32,8 @@ class Parts:
     """Of what a release's tracked ConfigMaps and Secrets hold now, by key and release."""
     describe: Callable[[Wanted, str], None]
     """Told what belongs to a release beyond its workload, and the uid of its object."""
+    assume: Callable[[Object], None]
+    """Told of an object whose spec has a fault: what runs of it goes on."""
     admit: Callable[[Workload], Awaitable[None]]
     """Asks the API server whether the pods of a revision could run. Raises SpecError: they could
     not, with every reason."""

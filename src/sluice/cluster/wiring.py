@@ -114,6 +114,7 @@ async def parts_of(
             hook=asker,
             digest=revisions.digest,
             describe=described.describe,
+            assume=described.assume,
             admit=revisions.admit,
             leave=leave,
             routers=plane.members,

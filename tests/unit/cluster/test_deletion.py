@@ -1,7 +1,9 @@
 """The end of a release: routing first, then replicas, then the object."""
 
+from pydantic import SecretStr
 from tests.unit.cluster.world import KEY, NAME, NAMESPACE, World, release
 
+from sluice.cluster.settings import Settings
 from sluice.kube.kinds import RELEASE
 
 
@@ -67,3 +69,15 @@ async def test_routers_let_go_of_a_release_whose_end_nobody_saw() -> None:
     assert [ack.release for ack in await world.plane.acks()] == [KEY]
     await world.lead._forget_strangers()
     assert list(await world.plane.acks()) == []
+
+
+async def test_releases_of_namespaces_that_are_not_watched_are_left_to_others() -> None:
+    settings = Settings(token=SecretStr("t"), name="a", watch_namespaces="a, b")
+    assert settings.namespaces == ("a", "b")
+    world = World()
+    await world.stable()
+    world.settings = settings
+    await world.crash()
+    assert world.lead.store.releases == {}
+    await world.lead._forget_strangers()
+    assert [ack.release for ack in await world.plane.acks()] == [KEY]

@@ -60,3 +60,26 @@ def test_the_autoscaler_of_a_release_is_the_platforms() -> None:
     target = {"type": "Utilization", "averageUtilization": 80}
     metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
     assert found == {"minReplicas": 3, "maxReplicas": 6, "metrics": [metric]}
+
+
+def test_of_a_spec_with_a_fault_what_can_be_read_is_assumed_until_more_is_known() -> None:
+    scaling = {"maxReplicas": 5, "targetCPUUtilizationPercentage": 70}
+    extras = Described()
+    obj = {
+        "metadata": {"name": "taxi", "namespace": "ml", "uid": "uid"},
+        "spec": {
+            "replicas": 2,
+            "keepWarm": "soon",
+            "autoscaling": scaling,
+            "disruptionBudget": {"minAvailable": "lots"},
+        },
+    }
+    extras.assume(obj)
+    found = extras("ml/taxi")
+    assert found is not None
+    assert found.owner.uid == "uid"
+    assert found.autoscaling is not None
+    assert found.autoscaling["maxReplicas"] == 5
+    assert found.budget == {"maxUnavailable": 1}
+    extras.assume({**obj, "metadata": {**obj["metadata"], "uid": "another"}})
+    assert extras("ml/taxi") == found

@@ -127,3 +127,15 @@ async def test_only_slos_belong_into_a_config_map_of_slos() -> None:
     text = "apiVersion: sluice.dev/v1alpha1\nkind: ReleasePolicy\nmetadata: {name: x}\nspec: {}\n"
     await world.apply(slos(text), POLICY, release())
     assert "has no place here" in (await world.condition("Accepted"))["message"]
+
+
+async def test_what_runs_goes_on_after_a_restart_in_spite_of_a_fault_in_the_newest_spec() -> None:
+    world = World()
+    await world.stable()
+    before = world.revision()
+    await world.apply(release("2", policyRef={"name": "nobody"}))
+    world.described.clear()
+    await world.crash()
+    assert world.described.keys() == {KEY}
+    assert (await world.condition("Accepted"))["status"] == "False"
+    assert (world.revision(), (await world.status())["phase"]) == (before, "Healthy")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests.unit.spec.documents import ANSWERED, RELEASE
 
 from sluice.cluster.gauges import Gauges
-from sluice.cluster.keys import stamp
+from sluice.cluster.keys import key_of, stamp
 from sluice.cluster.leading import Leadership
 from sluice.cluster.parts import Parts
 from sluice.cluster.settings import Settings
@@ -124,6 +124,7 @@ class World:
             hook=Silent(),
             digest=self._digest,
             describe=self._describe,
+            assume=lambda obj: self.described.setdefault(key_of(obj), obj["metadata"]["uid"]),
             admit=self._admit,
             leave=self._leave,
             routers=lambda: None,

@@ -33,11 +33,14 @@ class Routers:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.hanging: set[str] = set()
+        self.gone: set[str] = set()
         self.freed = asyncio.Event()
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         name = request.url.host
         self.told.append(name)
+        if name in self.gone:
+            raise httpx.ConnectTimeout("timed out")
         if name in self.hanging:
             await self.freed.wait()
         fragment = decode_fragment(request.content)
@@ -99,3 +102,19 @@ async def test_without_an_awaited_router_nothing_is_acknowledged(
     async with plane(Routers(), monkeypatch, address("sick", awaited=False)) as found:
         with pytest.raises(TransientError, match="no router to push to"):
             await found.apply(FRAGMENT)
+
+
+async def test_who_lags_behind_which_generation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    routers = Routers()
+    routers.gone = {"sick"}
+    async with plane(routers, monkeypatch, address("well"), address("sick")) as found:
+        with pytest.raises(TransientError, match=r"router sick .*not acknowledged generation 7"):
+            await found.apply(FRAGMENT)
+    assert sorted(routers.told) == ["sick", "well"]
+
+
+async def test_a_release_that_no_router_can_serve_is_gone_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with plane(Routers(), monkeypatch) as found:
+        await found.remove("ml/taxi")
