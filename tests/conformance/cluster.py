@@ -1,5 +1,6 @@
 """The world on a cluster: real pods behind the installed routers, and locust in a pod beside."""
 
+import re
 import secrets
 import subprocess
 import time
@@ -211,7 +212,8 @@ def _in_a_pod(pod: dict[str, object]) -> None:
 @contextmanager
 def cluster_world(system: System, name: str) -> Iterator[ClusterWorld]:
     """A namespace of its own for each story, gone afterwards."""
-    namespace = f"story-{name}-{secrets.token_hex(3)}"[:40].rstrip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30].strip("-")
+    namespace = f"story-{words}-{secrets.token_hex(3)}"
     kubectl("create", "namespace", namespace)
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     kubectl("-n", namespace, "create", "configmap", "story", f"--from-file=server.py={SERVER}")
