@@ -25,6 +25,7 @@ ROOMS = {
     8: "Gates and messages",
     9: "A/B tests, conformance",
     10: "Load tests",
+    11: "A cluster: its API server, and the objects of a release",
     12: "Definitions, images, and routers in a cluster",
     13: "The command line of a cluster",
     14: "What a replica costs, and users as units",

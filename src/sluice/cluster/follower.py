@@ -138,7 +138,7 @@ class Follower:
         async with self._slots:
             try:
                 await self._look(key)
-            except (TransientError, StateError) as error:
+            except (TransientError, StateError, UnknownRelease) as error:
                 log.warning("release.not_followed", release=key, problem=str(error))
                 self._again(key)
             except RefusedError as error:

@@ -6,8 +6,6 @@ from tests.unit.cluster.world import World, release
 
 from sluice.cluster.hosts import assign, with_hosts
 
-BARE = {"policyRef": None}
-
 
 def made(name: str, namespace: str, age: int, **spec: Any) -> dict[str, Any]:
     obj = release("1", name=name, namespace=namespace, **spec)

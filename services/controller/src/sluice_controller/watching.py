@@ -134,4 +134,5 @@ def quiet_logs() -> None:
     """Kopf speaks of every object it sees; what it cannot do is enough."""
     for name in ("kopf", "aiohttp"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("kopf.objects").setLevel(logging.ERROR)
+    for name in ("kopf.objects", "kopf._core.reactor.running"):
+        logging.getLogger(name).setLevel(logging.ERROR)
