@@ -32,6 +32,7 @@ from sluice.errors import (
 from sluice.kube.client import KubeClient
 from sluice.kube.errors import Conflict, NotThere
 from sluice.kube.kinds import RELEASE
+from sluice.platforms.clock import sleep_or
 from sluice.ports import Clock, DataPlane
 from sluice.runtime.loop import Loop
 from sluice.runtime.verbs import event_of
@@ -110,11 +111,7 @@ class Follower:
     async def run(self) -> None:
         """Follow for ever."""
         while True:
-            sleeper = asyncio.ensure_future(self._clock.sleep(TICK_S))
-            waker = asyncio.ensure_future(self._wake.wait())
-            _, left = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
-            for task in left:
-                task.cancel()
+            await sleep_or(self._clock, TICK_S, self._wake)
             self._wake.clear()
             await self.settle()
 

@@ -13,6 +13,7 @@ from sluice.cluster.news import News
 from sluice.cluster.shown import Look, status_for, view_of
 from sluice.cluster.store import Store
 from sluice.errors import RefusedError, SpecError, TransientError
+from sluice.platforms.clock import sleep_or
 from sluice.ports import Clock
 from sluice.reports.model import ReleaseStatus
 from sluice.runtime.loop import Loop
@@ -82,11 +83,7 @@ class Presenter:
     async def run(self) -> None:
         """Present for ever."""
         while True:
-            sleeper = asyncio.ensure_future(self._clock.sleep(TICK_S))
-            waker = asyncio.ensure_future(self._wake.wait())
-            _, left = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
-            for task in left:
-                task.cancel()
+            await sleep_or(self._clock, TICK_S, self._wake)
             self._wake.clear()
             await self.look()
 

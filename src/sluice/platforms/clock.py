@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from sluice.ports import Clock
+
 
 class SystemClock:
     """The wall clock as it was at the start, and the time since: ``ports.Clock``.
@@ -21,6 +23,15 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Return after so many real seconds."""
         await asyncio.sleep(seconds)
+
+
+async def sleep_or(clock: Clock, seconds: float, woken: asyncio.Event) -> None:
+    """Return after so long on this clock, or as soon as the event is set."""
+    sleeper = asyncio.ensure_future(clock.sleep(seconds))
+    waker = asyncio.ensure_future(woken.wait())
+    _, waiting = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 def _since_boot_ns() -> int:

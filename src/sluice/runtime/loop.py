@@ -22,6 +22,7 @@ from sluice.errors import (
     UnknownRelease,
 )
 from sluice.nouns import Question, Snapshot, Verdict, Workload
+from sluice.platforms.clock import sleep_or
 from sluice.ports import Clock, DataPlane, Hook, Journal, MetricSource, Notifier, Platform
 from sluice.reports.model import Decision, ReleaseStatus
 from sluice.runtime.actor import Actor
@@ -136,14 +137,7 @@ class Loop:
                 self._wake.clear()
                 await self.turn(poll=False)
             left = max(0, due - self._clock.now_ms()) / 1000
-            await self._sleep_or_wake(left)
-
-    async def _sleep_or_wake(self, seconds: float) -> None:
-        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
-        waker = asyncio.ensure_future(self._wake.wait())
-        _, waiting = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+            await sleep_or(self._clock, left, self._wake)
 
     async def close(self) -> None:
         """Stop what goes on beside the turns; what is asked now is asked again after a start."""

@@ -15,7 +15,11 @@ from sluice.spec.loader import MODELS
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = {kind: Draft202012Validator(schema_of(kind)) for kind in MODELS}
-FILES = [*(ROOT / "examples").rglob("*.yaml"), *(ROOT / "tests/golden/plan").glob("*.yaml")]
+KUSTOMIZATION = "kustomization.yaml"
+FILES = [
+    *(path for path in (ROOT / "examples").rglob("*.yaml") if path.name != KUSTOMIZATION),
+    *(ROOT / "tests/golden/plan").glob("*.yaml"),
+]
 
 
 def in_files() -> list[Any]:
