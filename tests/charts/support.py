@@ -61,7 +61,8 @@ def render(chart: str, *arguments: str) -> list[Object]:
     """Every object of a chart with these arguments."""
     code, text, said = helm(chart, *arguments)
     assert code == 0, said
-    return [item for item in yaml.safe_load_all(text) if item]
+    # The definitions are 400 KB: the loader in C takes a tenth of the time.
+    return [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
 
 
 def of_kind(objects: Sequence[Object], *kinds: str) -> list[Object]:

@@ -34,7 +34,7 @@ def composed(environment: str, strategy: str, *given: str) -> tuple[int, str, st
 def objects(environment: str, strategy: str, *given: str) -> list[dict[str, Any]]:
     code, text, said = composed(environment, strategy, *(given or PINS))
     assert code == 0, said
-    return list(yaml.safe_load_all(text))
+    return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
 def built(folder: str) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def built(folder: str) -> list[dict[str, Any]]:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return list(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
 def manual(strategy: dict[str, Any]) -> bool:

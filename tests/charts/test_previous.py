@@ -17,7 +17,7 @@ def of_package(package: Path, values: Path) -> list[dict[str, Any]]:
         [*command, "--kube-version", KUBE_VERSION], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    return [item for item in yaml.load_all(done.stdout, yaml.CSafeLoader) if item]
 
 
 @pytest.mark.parametrize("package", PREVIOUS, ids=lambda path: path.stem)

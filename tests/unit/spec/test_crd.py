@@ -109,7 +109,7 @@ def test_the_chart_has_the_definition_kept_on_uninstall(plural: str) -> None:
     assert (first, last) == ("{{- if .Values.crds.install }}", "{{- end }}")
     inner = "\n".join(lines)
     assert "{{" not in inner.replace('{{ "{{" }}', "")
-    found = yaml.safe_load(inner.replace('{{ "{{" }}', "{{"))
+    found = yaml.load(inner.replace('{{ "{{" }}', "{{"), yaml.CSafeLoader)
     assert found["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     assert found == MADE[plural]()
     assert "make update" in head
