@@ -136,6 +136,22 @@ def test_ci_fails_where_a_cluster_should_be_and_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("setup", "code"),
+    [pytest.param("sleep 1", 0, id="made"), pytest.param("exit 3", 1, id="not-made")],
+)
+def test_ci_waits_for_the_tools_of_a_cluster(tmp_path: Path, setup: str, code: int) -> None:
+    script = tmp_path / "shared" / "cluster" / "setup.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text(f"#!/bin/bash\n{setup}\n")
+    script.chmod(0o755)
+    make = '#!/bin/bash\necho "3 passed in 1.25s ($2) $KIND_CONFIG"\n'
+    tools = {"make": make, **dict.fromkeys(CLUSTER_TOOLS, "#!/bin/bash\n")}
+    done = _ci(tmp_path, tools)
+    assert done.returncode == code, done.stdout
+    assert ("(e2e) ../shared/cluster/kind-3-nodes.yaml" in done.stdout) == (code == 0)
+
+
+@pytest.mark.parametrize(
     ("failing", "code"),
     [
         pytest.param("", 0, id="nothing-fails"),
