@@ -45,6 +45,11 @@ _LOADER = {
         ],
     },
 }
+_ANSWERS = (
+    "python -c \"import http.client as h; c = h.HTTPConnection('{url}'[7:], timeout=1); "
+    "c.request('GET', '/'); c.getresponse()\" 2>/dev/null"
+)
+"""Whether anything answers at a URL, for a shell."""
 _FAULTS = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -131,6 +136,8 @@ class System:
             f" --run-file {SHARED}/{name}.run.json"
         )
         base = f"{SHARED}/{name}"
+        # Nodes learn of a new Service within a second or so: nobody calls it before it answers.
+        _inside("sh", "-c", f"for i in $(seq 150); do {_ANSWERS.format(url=url)} && break; done")
         # A shell's background processes ignore SIGINT, which is what ends locust with its counts.
         begin = f"setsid env --default-signal=INT {words} > {base}.log 2>&1 & echo $! > {base}.pid"
         _inside("sh", "-c", begin)

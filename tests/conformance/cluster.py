@@ -170,6 +170,9 @@ class ClusterWorld:
 def sums_of(runs: Sequence[LoadRun]) -> Sums:
     """What users got in these load tests."""
     sums = Sums()
+    for run in runs:
+        for reason, number in run.reasons.items():
+            sums.reasons[reason] = sums.reasons.get(reason, 0) + number
     for cell in (cell for run in runs for cell in run.cells):
         sums.requests += cell.total
         if cell.client_errors and not cell.version:

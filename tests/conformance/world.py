@@ -23,6 +23,8 @@ class Sums:
     """Answers of a router that knows no such release."""
     late: dict[str, int] = field(default_factory=dict)
     """Answers by revision that took a second or longer."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Requests without an answer, by reason, where the world knows one."""
 
 
 LATE_MS = 1_000
