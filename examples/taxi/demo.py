@@ -25,7 +25,7 @@ from rich.table import Table
 from examples.taxi.peers import peers_harm
 from sluice.cli.client import Client
 from sluice.cli.output import live_canvas
-from sluice.cli.watch import POLL_S, LineShow, view
+from sluice.cli.watch import LineShow, view
 from sluice.errors import SluiceError, UnknownRelease
 from sluice.nouns import Phase, RevisionId
 from sluice.platforms.local.ports import in_use
@@ -203,7 +203,7 @@ class Demo:
                     return status
                 if time.monotonic() > end:
                     raise UnknownRelease(f"not decided after {LIMIT_S:g} s: {status.message}")
-                time.sleep(POLL_S)
+                time.sleep(Client.poll_s)
 
     # --- what happened ---
 
@@ -283,7 +283,11 @@ def _requests(report: Report, chapter: Chapter) -> int:
 def _shower(stack: ExitStack, known: Sequence[ReleaseStatus]) -> Callable[[ReleaseStatus], None]:
     """A live view on a terminal, a line a change elsewhere."""
     if not console.is_terminal:
-        lines = LineShow(lambda line: console.print(f"  {line}", soft_wrap=True), known=known)
+        lines = LineShow(
+            lambda line: console.print(f"  {line}", soft_wrap=True),
+            known=known,
+            keeper=Client.keeper,
+        )
         return lambda status: lines.update((status,))
     live = stack.enter_context(Live(console=console, auto_refresh=False))
     return lambda status: live.update(view((status,), live_canvas(console)), refresh=True)
