@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from sluice.connections import AgentAddress
 from sluice.errors import TransientError
 from sluice.kube.client import KubeClient
 from sluice.kube.kinds import POD
@@ -15,15 +15,6 @@ SELECTOR = "app.kubernetes.io/name=sluice,app.kubernetes.io/component=router"
 AGENT_CONTAINER = "agent"
 AGENT_PORT = 9901
 TRAFFIC_PORT = 8080
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouterAgent:
-    """Where one router's agent listens; the fields of an agent's address."""
-
-    name: str
-    url: str
-    uds: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +69,7 @@ class RouterPods:
         """Return ``version`` as soon as it is another than ``seen``."""
         return await self._watched.wait_change(seen)
 
-    def agents(self) -> Sequence[RouterAgent]:
+    def agents(self) -> Sequence[AgentAddress]:
         """Agents that can be spoken to: their container runs, and the pod was not told to go.
 
         Raises:
@@ -86,7 +77,7 @@ class RouterPods:
         """
         self._require()
         return [
-            RouterAgent(name=_name(pod), url=f"http://{_host(pod)}:{self._agent_port}")
+            AgentAddress(name=_name(pod), url=f"http://{_host(pod)}:{self._agent_port}")
             for pod in self._pods()
             if not _unreachable(pod)
         ]

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from tests.support.kube import World
 
+from sluice.connections import AgentAddress
 from sluice.errors import TransientError
 from sluice.kube.kinds import ENDPOINT_SLICE, POD, SERVICE
 from sluice.platforms.kubernetes.front import FrontDoor
-from sluice.platforms.kubernetes.routers import RouterAgent, RouterPods
+from sluice.platforms.kubernetes.routers import RouterPods
 
 SYSTEM = "sluice-system"
 LABELS = {"app.kubernetes.io/name": "sluice", "app.kubernetes.io/component": "router"}
@@ -84,8 +85,8 @@ async def test_agents_are_those_that_can_be_spoken_to(world: World, routers: Rou
     await world.client.delete(POD, "r-7", SYSTEM)
     await watched(world)
     assert routers.agents() == [
-        RouterAgent(name="r-1", url="http://10.0.0.1:9901"),
-        RouterAgent(name="r-2", url="http://10.0.0.2:9901"),
+        AgentAddress(name="r-1", url="http://10.0.0.1:9901"),
+        AgentAddress(name="r-2", url="http://10.0.0.2:9901"),
     ]
     lines = routers.unreachable()
     assert [line.partition(":")[0] for line in lines] == ["router r-3", "router r-4", "router r-5"]
